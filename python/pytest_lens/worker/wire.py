@@ -28,7 +28,7 @@ _fstat = os.fstat
 _exit = os._exit
 _poll = select.poll
 # The C function: `signal.pthread_sigmask` makes an enum member of each signal at each call.
-_sigmask = getattr(_signal, "pthread_sigmask", signal.pthread_sigmask)
+sigmask = getattr(_signal, "pthread_sigmask", signal.pthread_sigmask)
 _all_signals = signal.valid_signals()
 _length = struct.Struct("<I")
 
@@ -141,7 +141,7 @@ class Channel:
         if sock is None or process_id() != self.pid:
             return
         # A handler that raises (a test's timeout, say) must not cut a frame in two.
-        masked = _sigmask(signal.SIG_BLOCK, _all_signals)
+        masked = sigmask(signal.SIG_BLOCK, _all_signals)
         self.is_sending = True
         try:
             if not self._is_ours():
@@ -152,7 +152,7 @@ class Channel:
             _exit(LOST_ENGINE)
         finally:
             self.is_sending = False
-            _sigmask(signal.SIG_SETMASK, masked)
+            sigmask(signal.SIG_SETMASK, masked)
 
     def _take(self) -> Message | None:
         buffer = self._buffer

@@ -15,7 +15,7 @@ from ..reports.verdict import VerdictBuilder
 from ..state import Worker
 from ..unpatched import os, time
 from ..wire import EngineGone, Message, cut, process_id
-from . import crash_repeats, match_ids
+from . import crash_repeats, match_ids, timer_signals
 from .overtime import Faults
 from .rehearsal import rehearse
 from .standard_descriptors import StandardDescriptors
@@ -157,6 +157,7 @@ class RunLoop:
             self._faults = faults
         self._descriptors = StandardDescriptors(session.config, self._stacks)
         error: BaseException | None = None
+        timer_signals.hold()
         try:
             while True:
                 index = self._next()
@@ -201,6 +202,7 @@ class RunLoop:
             self._stacks.close()
         self._worker.send_timings()
         self._worker.send(done)
+        timer_signals.end()
         if error is not None and not held:
             raise error
 
@@ -226,7 +228,11 @@ class RunLoop:
         try:
             if self._kept_fixtures is not None:
                 self._kept_fixtures.prepare_item(item)
-            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            try:
+                timer_signals.let()
+                item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            finally:
+                timer_signals.hold()
         except BaseException as error:
             crash = error
         took = time.perf_counter() - began
