@@ -1272,10 +1272,11 @@ class Siblings(TypedDict):
 
 
 class StaleOutcomes(TypedDict):
-    """Outcomes became older than a change that can reach their tests, or are no longer, because the change was taken back. A new outcome of a test ends its being stale without this event.
+    """Outcomes became stale, older than a change that can reach their tests, or fresh again.
 
     * ``stale``: Tests whose last outcome is stale from now on.
-    * ``fresh``: Tests whose last outcome is as good as new again.
+    * ``fresh``: Tests whose last outcome is no longer stale, because the change was taken back. A
+      new outcome needs no such event.
     """
 
     stale: list[str]

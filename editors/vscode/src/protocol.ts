@@ -404,11 +404,11 @@ export interface Siblings {
   ids: string[];
 }
 
-/** Outcomes became older than a change that can reach their tests, or are no longer, because the change was taken back. A new outcome of a test ends its being stale without this event. */
+/** Outcomes became stale, older than a change that can reach their tests, or fresh again. */
 export interface StaleOutcomes {
   /** Tests whose last outcome is stale from now on. */
   stale: string[];
-  /** Tests whose last outcome is as good as new again. */
+  /** Tests whose last outcome is no longer stale, because the change was taken back. A new outcome needs no such event. */
   fresh: string[];
 }
 

@@ -470,13 +470,12 @@ pub enum Evidence {
     AcrossChanges,
 }
 
-/// Outcomes became older than a change that can reach their tests, or are no longer, because the change was taken back.
-/// A new outcome of a test ends its being stale without this event.
+/// Outcomes became stale, older than a change that can reach their tests, or fresh again.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StaleOutcomes {
     /// Tests whose last outcome is stale from now on.
     pub stale: Vec<String>,
-    /// Tests whose last outcome is as good as new again.
+    /// Tests whose last outcome is no longer stale, because the change was taken back. A new outcome needs no such event.
     pub fresh: Vec<String>,
 }

@@ -164,10 +164,10 @@
 ---@field parent string The item that contains them.
 ---@field ids string[] Ids of the children. Children that are not listed come after them.
 
----Outcomes became older than a change that can reach their tests, or are no longer, because the change was taken back. A new outcome of a test ends its being stale without this event.
+---Outcomes became stale, older than a change that can reach their tests, or fresh again.
 ---@class pytest_lens.StaleOutcomes
 ---@field stale string[] Tests whose last outcome is stale from now on.
----@field fresh string[] Tests whose last outcome is as good as new again.
+---@field fresh string[] Tests whose last outcome is no longer stale, because the change was taken back. A new outcome needs no such event.
 
 ---One subtest of a test.
 ---@class pytest_lens.Subtest
