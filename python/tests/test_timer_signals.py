@@ -2,34 +2,51 @@
 
 from __future__ import annotations
 
-import signal
+import subprocess
+import sys
 
-import pytest
+# A process of its own has one thread: any other could take the signal.
+PROGRAM = """
+import signal
 
 from pytest_lens.worker.running import timer_signals
 
 
-def test_a_timer_waits_for_the_next_test() -> None:
-    def overdue(*_: object) -> None:
-        raise TimeoutError("too late")
+class Overdue(Exception):
+    pass
 
-    before = signal.signal(signal.SIGALRM, overdue)
-    timer_signals.hold()
-    try:
-        signal.setitimer(signal.ITIMER_REAL, 0.001)
-        while signal.SIGALRM not in signal.sigpending():
-            pass
-        with pytest.raises(TimeoutError):
-            timer_signals.let()
-        timer_signals.hold()
-        # The run ends, and the timer still runs.
-        signal.setitimer(signal.ITIMER_REAL, 600)
-        timer_signals.end()
-        timer_signals.hold()
-        assert signal.SIGALRM in signal.pthread_sigmask(signal.SIG_BLOCK, [])
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        timer_signals.end()
-        assert signal.SIGALRM not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+
+def overdue(*_):
+    raise Overdue
+
+
+def is_held():
+    return signal.SIGALRM in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+signal.signal(signal.SIGALRM, overdue)
+timer_signals.hold()
+signal.setitimer(signal.ITIMER_REAL, 0.001)
+while signal.SIGALRM not in signal.sigpending():
+    pass
+try:
+    timer_signals.let()
+except Overdue:
+    print("the next test gets it")
+timer_signals.hold()
+# The run ends, and the timer still runs.
+signal.setitimer(signal.ITIMER_REAL, 600)
+timer_signals.end()
+timer_signals.hold()
+print("held:", is_held())
+signal.setitimer(signal.ITIMER_REAL, 0)
+timer_signals.end()
+print("held:", is_held())
+"""
+
+
+def test_a_timer_waits_for_the_next_test() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", PROGRAM], check=True, stdout=subprocess.PIPE, text=True, timeout=60
+    )
+    assert ran.stdout == "the next test gets it\nheld: True\nheld: False\n"

@@ -77,6 +77,7 @@ ITEM = Shape(
     xfail=bool,
     caseCount_=int,
     provisional_=bool,
+    stale_=bool,
 )
 OUTCOME = Shape(
     id=str,
@@ -96,6 +97,12 @@ OUTCOME = Shape(
     # Beyond the fixed names: pytest's own text of the failure, and the subtests.
     longrepr_=str,
     subtests_=Listed(dict),
+    # Its output and its failed reports as pytest's terminal shows them.
+    sections_=Listed(Shape(name=str, length=int, subtest_=int)),
+    failedReports_=Listed(dict),
+    phaseDurations_=Shape(setup_=float, call_=float, teardown_=float),
+    # The files that the test depends on have changed since.
+    stale_=bool,
     # The outcome before a failing teardown.
     beforeTeardown_=OUTCOMES,
 )
@@ -121,7 +128,7 @@ EVENTS: dict[str, dict[str, Any]] = {
         "wholeFiles_": Listed(str),
         "errors": Listed(Shape(uri=str, range=RANGE, message=str)),
     },
-    "runStarted": {"runId": str, "total": int, "ids_": Listed(str)},
+    "runStarted": {"runId": str, "total": int, "ids_": Listed(str), "skippedFiles_": Listed(dict)},
     "testStarted": {"runId": str, "ids": Listed(str)},
     "testOutcome": {"runId": str, "outcomes": Listed(OUTCOME)},
     "output": {"runId": str, "id_": str, "stream": ["stdout", "stderr", "log"], "text": str},
@@ -131,7 +138,11 @@ EVENTS: dict[str, dict[str, Any]] = {
         "counts": COUNTS,
         "durationMs": float,
         "message_": str,
+        "timings_": dict,
+        "summaries_": Listed(dict),
+        "exitStatus_": int,
     },
+    "staleOutcomes": {"stale": Listed(str), "fresh": Listed(str)},
     "flakinessHint": {"hints": Listed(HINT)},
 }
 

@@ -48,8 +48,8 @@ impl RunControl {
         self.received += if signal == Signal::Terminate { 2 } else { 1 };
         match (before, self.received) {
             (0, 1) => {
-                progress.note("stopping: running tests may finish; press Ctrl-C again to kill them");
                 self.session.call(Request::StopRun { run_id: self.run_id.clone() }).await;
+                progress.note("stopping: running tests may finish; press Ctrl-C again to kill them");
                 false
             }
             (0 | 1, _) => {
