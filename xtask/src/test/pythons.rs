@@ -38,7 +38,7 @@ enum Share {
 }
 
 /// How many pairs run at a time: their tests wait for processes about half of the time.
-const AT_A_TIME: usize = 2;
+const AT_A_TIME: usize = 3;
 
 /// One Python with one pytest.
 #[derive(Clone, Copy)]
