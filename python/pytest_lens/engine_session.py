@@ -7,6 +7,7 @@ passes them to its own hooks: output, exit status and the reports of plugins are
 from __future__ import annotations
 
 import builtins
+import contextlib
 import os
 import sys
 import urllib.parse
@@ -148,6 +149,9 @@ class EngineSession:
                 if (session.shouldfail or session.shouldstop) and not is_stopping:
                     is_stopping = True
                     run.stop()
+        except KeyboardInterrupt:
+            self._show_ended(run)
+            raise
         except LensError as error:
             missing = _tests(run.total - len(self._shown))
             raise session.Interrupted(
@@ -196,6 +200,16 @@ class EngineSession:
         for report in reports:
             hook.pytest_runtest_logreport(report=report)
         hook.pytest_runtest_logfinish(nodeid=first.nodeid, location=first.location)
+
+    def _show_ended(self, run: Run) -> None:
+        """Kill the tests that run, and show those that ended before. Ctrl-C ends this, too."""
+        with contextlib.suppress(LensError):
+            run.kill()
+            for event in run:
+                if event["event"] == "testOutcome":
+                    for outcome in event["outcomes"]:
+                        if outcome["outcome"] != "not_run":
+                            self._show(outcome)
 
     def _is_ending(self) -> bool:
         session: Any = self._config.pluginmanager.get_plugin("session")

@@ -63,7 +63,11 @@ def test_a_project_is_collected_listed_and_run(world: World) -> None:
         assert "seen" in lens.output("test_a.py::test_fails")["stdout"]
         assert lens.status()["python_path"] == sys.executable
         assert lens.shard_info(2, strategy="hash")["total_shards"] == 2
-        shared = [id for index in range(2) for id in lens.shard(index, 2)["node_ids"]]
+        shared = [
+            id
+            for index in range(2)
+            for id in lens.shard(index, 2, strategy="round_robin")["node_ids"]
+        ]
         assert sorted(shared) == sorted(node["node_id"] for node in nodes)
 
 
