@@ -434,8 +434,7 @@ impl CollectedSession {
     /// Returns whether the code that it collected, and the interpreter, are still those on disk. A file outside of the
     /// project that it perhaps never read does not count: tests write such files.
     pub(crate) fn has_present_code(&self) -> bool {
-        let is_young = !self.is_shared() || SystemTime::now() < self.until;
-        is_young && self.is_certain && self.changed_files().is_empty() && self.base.is_unchanged()
+        self.is_comparable() && self.changed_files().is_empty() && self.base.is_unchanged()
     }
 
     /// The files that have changed since it read them.
@@ -452,9 +451,14 @@ impl CollectedSession {
         matches!(tokio::join!(own, base), (Ok(true), Ok(true)))
     }
 
-    fn is_collection_unchanged(&self) -> bool {
+    /// Returns whether a comparison with the disk is conclusive: it is young, and its reads are known.
+    fn is_comparable(&self) -> bool {
         let is_young = !self.is_shared() || SystemTime::now() < self.until;
-        is_young && self.is_certain && self.state.lock().unwrap_or_else(PoisonError::into_inner).snapshot.is_fresh()
+        is_young && self.is_certain
+    }
+
+    fn is_collection_unchanged(&self) -> bool {
+        self.is_comparable() && self.state.lock().unwrap_or_else(PoisonError::into_inner).snapshot.is_fresh()
     }
 
     /// Returns whether its process, if it has one, can be forked.

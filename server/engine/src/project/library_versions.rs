@@ -2,7 +2,6 @@
 //!
 //! The name of a run's code covers the project's own files (`history::Fingerprints`); other processes that record runs
 //! compute it as well. If the same code ran with other libraries before, this module gives it another name.
-//! as well. Where the same code ran with other libraries before, it gets another name here.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
