@@ -91,7 +91,21 @@ pub(crate) struct Findings<'a> {
     pub errors: &'a [CollectError],
     /// Files that no longer exist.
     pub gone: &'a HashSet<String>,
+    /// Parts of the scope that later collections have described already. They stay as they are.
+    pub superseded: &'a [Scope],
     pub at: u64,
+}
+
+impl Findings<'_> {
+    /// Returns whether the collection says anything about a file.
+    fn describes(&self, path: &str) -> bool {
+        self.scope.holds(path) && !self.superseded.iter().any(|later| later.holds(path))
+    }
+
+    /// Returns whether a later collection has proven that an error in this file is fixed, or has reported it itself.
+    fn is_superseded(&self, error: &str) -> bool {
+        self.superseded.iter().any(|later| later.holds(error) || shadows(error, later))
+    }
 }
 
 impl Inventory {
@@ -140,14 +154,16 @@ impl Inventory {
     /// Adds the result of a collection. `analysis` returns the analysis of a file.
     pub(crate) fn with(&self, found: &Findings<'_>, analysis: &dyn Fn(&str) -> Option<Arc<FileAnalysis>>) -> Self {
         let mut errors = self.errors.clone();
-        errors
-            .retain(|path, _| !found.scope.holds(path) && !shadows(path, found.scope) && !found.gone.contains(&**path));
-        for error in found.errors {
+        let is_settled =
+            |path: &str| (found.scope.holds(path) || shadows(path, found.scope)) && !found.is_superseded(path);
+        errors.retain(|path, _| !is_settled(path) && !found.gone.contains(&**path));
+        let reported = || found.errors.iter().filter(|error| !found.is_superseded(&error.path));
+        for error in reported() {
             errors.insert(error.path.as_str().into(), error.into());
         }
         let mut by_file: HashMap<&str, Vec<Arc<Node>>> = HashMap::new();
         let mut order: Vec<&Arc<str>> = Vec::new();
-        for node in found.nodes {
+        for node in found.nodes.iter().filter(|node| found.describes(&node.file)) {
             let nodes = by_file.entry(&node.file).or_insert_with(|| {
                 order.push(&node.file);
                 Vec::new()
@@ -162,7 +178,7 @@ impl Inventory {
         }
         let troubled = |path: &str| errors.keys().any(|error| &**error == path || is_conftest_of(error, path));
         let stays = |file: &FileEntry| {
-            !found.gone.contains(&*file.path) && (!found.scope.holds(&file.path) || troubled(&file.path))
+            !found.gone.contains(&*file.path) && (!found.describes(&file.path) || troubled(&file.path))
         };
         let whole = *found.scope == Scope::All;
         let mut files: Vec<Arc<FileEntry>> = Vec::new();
@@ -196,7 +212,7 @@ impl Inventory {
             );
         }
         // A file that was never collected and does not import still shows the tests in its source.
-        for path in found.errors.iter().map(|error| error.path.as_str()) {
+        for path in reported().map(|error| error.path.as_str()) {
             let known = files.iter().chain(&left).any(|file| &*file.path == path);
             if let Some(read) = analysis(path).filter(|read| !known && !read.nodes.is_empty()) {
                 left.push(Arc::new(FileEntry::new(path.into(), Vec::new(), false, Some(read))));
@@ -262,7 +278,7 @@ mod tests {
 
     fn merge(old: &Inventory, scope: &Scope, ids: &[&str], errors: &[CollectError], gone: &[&str]) -> Inventory {
         let gone = gone.iter().map(|path| (*path).to_owned()).collect();
-        let found = Findings { scope, nodes: &nodes(ids), errors, gone: &gone, at: 1 };
+        let found = Findings { scope, nodes: &nodes(ids), errors, gone: &gone, superseded: &[], at: 1 };
         old.with(&found, &|_| None)
     }
 
@@ -279,6 +295,27 @@ mod tests {
         let third = merge(&second, &Scope::of_ids(["b.py"]), &["b.py::t2"], &[], &[]);
         assert_eq!(ids(&third), ["a.py::t", "b.py::t2"]);
         assert!(third.errors.is_empty());
+    }
+
+    #[test]
+    fn an_older_collection_leaves_alone_what_a_later_one_has_described() {
+        let first = merge(&Inventory::default(), &Scope::of_ids(["a.py"]), &["a.py::new"], &[], &[]);
+        let (found, errors) = (nodes(&["a.py::old", "b.py::t"]), [error("a.py"), error("conftest.py"), error("c.py")]);
+        let superseded = [Scope::of_ids(["a.py"])];
+        let gone = HashSet::new();
+        let older = Findings {
+            scope: &Scope::All,
+            nodes: &found,
+            errors: &errors,
+            gone: &gone,
+            superseded: &superseded,
+            at: 1,
+        };
+        let second = first.with(&older, &|_| None);
+        assert_eq!(ids(&second), ["a.py::new", "b.py::t"]);
+        assert_eq!(second.errors.keys().map(|path| &**path).collect::<Vec<_>>(), ["c.py"]);
+        let broken = merge(&second, &Scope::of_ids(["a.py"]), &[], &[error("a.py")], &[]);
+        assert!(broken.with(&older, &|_| None).errors.contains_key("a.py"));
     }
 
     #[test]

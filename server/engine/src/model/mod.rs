@@ -2,6 +2,7 @@
 
 pub(crate) mod collect_error;
 pub(crate) mod collection;
+pub(crate) mod collection_order;
 pub(crate) mod file_readers;
 pub(crate) mod impact;
 pub(crate) mod import_graph;

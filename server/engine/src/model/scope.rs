@@ -50,6 +50,15 @@ impl Scope {
             Scope::Paths(paths) => paths.iter().any(|path| path == "." || is_within(file, path)),
         }
     }
+
+    /// Returns whether every file of another scope is in this one.
+    pub(crate) fn covers(&self, other: &Scope) -> bool {
+        match (self, other) {
+            (Scope::All, _) => true,
+            (Scope::Paths(_), Scope::All) => false,
+            (Scope::Paths(_), Scope::Paths(paths)) => paths.iter().all(|path| self.holds(path)),
+        }
+    }
 }
 
 /// Returns whether `path` is `folder`, or is below it.
@@ -75,6 +84,13 @@ mod tests {
         let scope = Scope::of_ids(["tests/a.py::test", "tests/", "tests2/b.py"]);
         assert_eq!(scope, Scope::Paths(BTreeSet::from(["tests".into(), "tests2/b.py".into()])));
         assert!(scope.holds("tests/x/y.py") && !scope.holds("tests3/y.py"));
+    }
+
+    #[test]
+    fn a_scope_covers_what_is_below_it() {
+        let (all, folder, file) = (Scope::All, Scope::of_ids(["tests"]), Scope::of_ids(["tests/a.py"]));
+        assert!(all.covers(&folder) && folder.covers(&file) && Scope::of_ids(["."]).covers(&file));
+        assert!(!folder.covers(&all) && !file.covers(&folder) && !file.covers(&Scope::of_ids(["tests/b.py"])));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use pytest_lens_protocol::TimeSpent;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::model::collect_error::CollectError;
 use crate::model::collection::{Collection, source_order};
 use crate::model::file_readers::FileReads;
 use crate::model::node::CollectedItem;
@@ -93,6 +94,8 @@ pub(crate) struct CollectedSession {
 
 struct HostState {
     snapshot: Snapshot,
+    /// The last time at which the disk was known to be in the state that it describes.
+    current_at: Instant,
     /// The source of its process's events. It is kept so that the connection stays open.
     events: Option<mpsc::UnboundedReceiver<ProcessEvent>>,
     standby: Vec<Runner>,
@@ -118,6 +121,18 @@ pub(crate) enum CollectFailure {
         /// The files that led to it. While they are unchanged, so is the answer.
         files: Vec<WireStat>,
     },
+}
+
+impl CollectFailure {
+    /// The error of the file to which it is attributed: the one that it names, else the only one in the scope.
+    pub(crate) fn as_error_of(&self, scope: &Scope) -> CollectError {
+        let (path, line) = match (self, scope) {
+            (CollectFailure::Refused { path: Some(path), line, .. }, _) => (path.clone(), *line),
+            (_, Scope::Paths(paths)) if paths.len() == 1 => (paths.first().cloned().unwrap_or_default(), None),
+            _ => (String::new(), None),
+        };
+        CollectError { path, line, message: self.to_string(), longrepr: None }
+    }
 }
 
 /// A collection to make.
@@ -158,6 +173,7 @@ pub(crate) async fn collect(
     base: Arc<Base>,
     order: CollectOrder,
 ) -> Result<(CollectedSession, ExclusiveSession), CollectFailure> {
+    let began = Instant::now();
     let purpose = order.purpose;
     let fork = !matches!(order.by, Collector::Base | Collector::Debugged(_));
     let is_debugged = matches!(order.by, Collector::Debugged(_));
@@ -271,7 +287,7 @@ pub(crate) async fn collect(
         is_given_away: AtomicBool::new(false),
         is_certain,
         perhaps_read,
-        state: Mutex::new(HostState { snapshot, events, standby: Vec::new() }),
+        state: Mutex::new(HostState { snapshot, current_at: began, events, standby: Vec::new() }),
         getting_ready: tokio::sync::Mutex::default(),
         recorded_at: AtomicU64::new(0),
     };
@@ -445,10 +461,20 @@ impl CollectedSession {
 
     /// Returns whether a run that was requested at this time can use it. Compares files and interpreter in parallel.
     pub(crate) async fn check_fresh(self: &Arc<Self>, requested: Instant) -> bool {
+        let compared_at = Instant::now();
         let (own, base) = (Arc::clone(self), Arc::clone(&self.base));
         let own = tokio::task::spawn_blocking(move || own.is_usable() && own.is_collection_unchanged());
         let base = tokio::task::spawn_blocking(move || base.is_unchanged_since(requested));
-        matches!(tokio::join!(own, base), (Ok(true), Ok(true)))
+        let is_fresh = matches!(tokio::join!(own, base), (Ok(true), Ok(true)));
+        if is_fresh {
+            self.state.lock().unwrap_or_else(PoisonError::into_inner).current_at = compared_at;
+        }
+        is_fresh
+    }
+
+    /// The last time at which the disk was known to be in the state that it describes.
+    pub(crate) fn current_at(&self) -> Instant {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).current_at
     }
 
     /// Returns whether a comparison with the disk is conclusive: it is young, and its reads are known.

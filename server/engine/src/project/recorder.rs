@@ -16,7 +16,7 @@ use pytest_lens_protocol::{
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::now_ms;
-use crate::model::collect_error::CollectError;
+use crate::model::collection_order::CollectionOrder;
 use crate::model::inventory::{Findings, Inventory};
 use crate::model::outcome::{counts_of, not_run, status_of, uncollected};
 use crate::model::recording::{Recorded, Recording};
@@ -114,6 +114,7 @@ pub(crate) struct Recorder {
     member_errors: BTreeMap<Arc<str>, Vec<TreeError>>,
     /// The last revision of the inventory in the log.
     revision: u64,
+    order: CollectionOrder,
 }
 
 struct OpenRun {
@@ -147,6 +148,7 @@ impl Recorder {
             next_run: 1,
             member_errors: BTreeMap::new(),
             revision: 0,
+            order: CollectionOrder::default(),
         }
     }
 
@@ -214,11 +216,13 @@ impl Recorder {
                 let _ = done.send(());
             }
             Command::Collected { collected, done } => {
+                let superseded = self.order.add(collected.current_at(), &collected.scope);
                 let found = Findings {
                     scope: &collected.scope,
                     nodes: &collected.tests.in_source_order(),
                     errors: &collected.tests.errors,
                     gone: &HashSet::new(),
+                    superseded: &superseded,
                     at: now_ms(),
                 };
                 self.merge(&found);
@@ -227,14 +231,15 @@ impl Recorder {
                 let _ = done.send(());
             }
             Command::NotCollected { scope, failure, done } => {
-                let error = blamed(&scope, &failure);
+                let error = failure.as_error_of(&scope);
                 let new = self.state.inventory.load().with_failure(&error);
                 self.publish(new);
                 let _ = done.send(());
             }
             Command::Gone { files, done } => {
                 let nothing = Scope::Paths(std::collections::BTreeSet::new());
-                let found = Findings { scope: &nothing, nodes: &[], errors: &[], gone: &files, at: now_ms() };
+                let found =
+                    Findings { scope: &nothing, nodes: &[], errors: &[], gone: &files, superseded: &[], at: now_ms() };
                 self.merge(&found);
                 let _ = done.send(());
             }
@@ -584,16 +589,4 @@ impl OpenRun {
             published.results.insert(id.to_string(), Arc::new(kept));
         }
     }
-}
-
-/// The file to which a failed collection is attributed: the one that the failure names, else the only one in the scope.
-fn blamed(scope: &Scope, failure: &CollectFailure) -> CollectError {
-    let (path, line) = match failure {
-        CollectFailure::Refused { path: Some(path), line, .. } => (path.clone(), *line),
-        _ => match scope {
-            Scope::Paths(paths) if paths.len() == 1 => (paths.first().cloned().unwrap_or_default(), None),
-            _ => (String::new(), None),
-        },
-    };
-    CollectError { path, line, message: failure.to_string(), longrepr: None }
 }
