@@ -38,6 +38,9 @@ const SETTINGS = {
 
 const row = (text: string): string => `.test-explorer .monaco-list-row:has-text("${text}")`;
 
+/** The icon of an outcome that VS Code shows as outdated. */
+const STALE = ".computed-state.retired";
+
 /** Runs a command of the palette. */
 async function command(page: Page, title: string): Promise<void> {
   await page.keyboard.press("F1");
@@ -51,13 +54,20 @@ async function command(page: Page, title: string): Promise<void> {
 
 /** Opens a file by its name, at a line if the name has one. */
 async function open(page: Page, name: string): Promise<void> {
-  const title = name.split(":")[0] ?? name;
-  await page.keyboard.press("Control+P");
+  const [title = name, line] = name.split(":");
   const input = page.locator(".quick-input-widget input");
-  await input.fill(name);
-  await page.locator(`.quick-input-list .monaco-list-row:has-text("${title}")`).first().waitFor();
+  await page.keyboard.press("Control+P");
+  // With the line, Enter could come before the file is found, and go to that line of the active editor.
+  await input.fill(title);
+  await page.locator(`.quick-input-list .monaco-list-row.focused:has-text("${title}")`).waitFor();
   await page.keyboard.press("Enter");
   await page.locator(`.tab.active[data-resource-name="${title}"]`).waitFor();
+  if (line) {
+    await page.keyboard.press("Control+G");
+    await input.fill(`:${line}`);
+    await page.keyboard.press("Enter");
+    await page.locator(".quick-input-widget").waitFor({ state: "hidden" });
+  }
 }
 
 async function picture(page: Page, name: string): Promise<void> {
@@ -209,6 +219,18 @@ const SCENES: Record<string, (page: Page, place: Place) => Promise<void>> = {
     await page.locator(".coverage-deco-gutter.coverage-deco-hit").first().waitFor();
     await page.locator(".coverage-deco-gutter.coverage-deco-miss").first().waitFor();
     await picture(page, "vscode-coverage");
+  },
+
+  async "outcomes of earlier code are paler, and those of a new run are not"(page, { state }) {
+    await runEnds(page, () => command(page, "Test: Run All Tests"));
+    await page.locator(STALE).first().waitFor({ state: "hidden" });
+    fs.appendFileSync(path.join(state, "cafe/cafe/riders.py"), "\n\nBELL = 1\n");
+    await page.locator(`${row("test_fee")} ${STALE}`).waitFor();
+    await open(page, "test_delivery.py:41");
+    await picture(page, "vscode-stale");
+    await runEnds(page, () => command(page, "pytest: Run Test at Cursor"));
+    await page.locator(`${row("test_fee")} ${STALE}`).waitFor({ state: "hidden" });
+    await page.locator(`${row("test_note")} ${STALE}`).waitFor();
   },
 
   async "what is in a file of a large project is there when the file is opened"(page, { state, url }) {
