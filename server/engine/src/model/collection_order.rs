@@ -42,7 +42,7 @@ mod tests {
         assert_eq!(order.add(start + second * 3, &b), []);
         assert_eq!(order.add(start + second, &Scope::All), [a.clone(), b.clone()]);
         assert_eq!(order.add(start + second * 2, &b), std::slice::from_ref(&b));
-        // What a later collection covers is forgotten.
+        // A later collection that covers others replaces them.
         assert_eq!(order.add(start + second * 4, &Scope::All), []);
         assert_eq!(order.newest, [(start + second * 4, Scope::All)]);
         assert_eq!(order.add(start + second * 3, &a), [Scope::All]);
