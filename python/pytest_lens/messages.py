@@ -31,7 +31,7 @@ Evidence = Literal["same_code", "across_changes"]
 Executor = Literal["local", "ray"]
 """`pytestLens.executor`."""
 
-ImpactRecord = Literal["run", "off"]
+ImpactRecord = Literal["run", "idle", "off"]
 """`pytestLens.impact.record`."""
 
 ItemKind = Literal["dir", "file", "class", "function", "case", "doctest"]

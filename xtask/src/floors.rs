@@ -27,7 +27,7 @@ const HOUSES: [House; 3] = [
         floors: &[
             &["api"],
             &["socket"],
-            &["engine", "idle_projects"],
+            &["engine", "idle_projects", "idle_runs"],
             &["suites"],
             &["project"],
             &["runs"],

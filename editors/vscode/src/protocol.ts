@@ -19,7 +19,7 @@ export type Evidence = "same_code" | "across_changes";
 export type Executor = "local" | "ray";
 
 /** `pytestLens.impact.record`. */
-export type ImpactRecord = "run" | "off";
+export type ImpactRecord = "run" | "idle" | "off";
 
 /** The kind of an item of the tree. */
 export type ItemKind = "dir" | "file" | "class" | "function" | "case" | "doctest";

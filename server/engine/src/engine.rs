@@ -10,6 +10,7 @@ use dashmap::DashMap;
 use crate::clock::now_ms;
 use crate::config::EngineConfig;
 use crate::idle_projects;
+use crate::idle_runs::{self, IdleRuns};
 use crate::processes::engine_lock::{self, EngineLock};
 use crate::processes::hub::Hub;
 use crate::processes::{private_files, temp_dirs, worker_files};
@@ -42,6 +43,7 @@ pub(crate) struct Shared {
     /// Runs, suites and iterators of run control.
     pub registry: Arc<Registry>,
     pub run_ids: Arc<RunIds>,
+    pub idle_runs: IdleRuns,
 }
 
 impl Shared {
@@ -123,15 +125,20 @@ impl Engine {
             ending: AtomicBool::new(false),
             registry: Arc::default(),
             run_ids: Arc::new(RunIds::new(now_ms())),
+            idle_runs: IdleRuns::default(),
             config,
         });
         tokio::spawn(idle_projects::watch(Arc::downgrade(&shared), shared.config.rest_after));
+        if shared.config.resident {
+            tokio::spawn(idle_runs::watch(Arc::downgrade(&shared), shared.config.rest_after));
+        }
         Ok(Arc::new(Engine { shared }))
     }
 
     /// Ends every project: kills the runs and waits until their processes are gone.
     pub async fn shutdown(&self) {
         self.shared.ending.store(true, Ordering::Relaxed);
+        self.shared.idle_runs.make_way().await;
         // A project that is being opened is closed as well, unless its interpreter takes too long; that interpreter
         // ends when it finds no engine to report to.
         let _opening = tokio::time::timeout(OPENING_LIMIT, self.shared.opening.lock()).await;

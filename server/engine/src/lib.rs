@@ -10,6 +10,7 @@ mod clock;
 mod config;
 mod engine;
 mod idle_projects;
+mod idle_runs;
 mod model;
 mod processes;
 mod project;

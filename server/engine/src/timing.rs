@@ -168,6 +168,16 @@ pub(crate) const OPENING_LIMIT: Duration = Duration::from_secs(3);
 /// Pause between two looks for runs that other processes recorded: soon for a person, and one `PRAGMA` each.
 pub(crate) const HISTORY_INTERVAL: Duration = Duration::from_millis(500);
 
+/// When somebody needs the engine, the test that it runs for itself may end by itself within this time, with its teardown:
+/// most tests do, and it is hardly noticed.
+pub(crate) const IDLE_RUN_GRACE: Duration = Duration::from_millis(100);
+
+/// The tests of one run that the engine makes for itself take about as long as this, by their last durations.
+pub(crate) const IDLE_RUN_LENGTH: Duration = Duration::from_secs(2);
+
+/// The longest time for such a run beyond the last durations of its tests: one that hangs holds up the others.
+pub(crate) const IDLE_RUN_LIMIT: Duration = Duration::from_secs(30);
+
 /// Pause between two looks for idle projects: a fraction of [`REST_AFTER`].
 pub(crate) const IDLE_INTERVAL: Duration = Duration::from_secs(5);
 

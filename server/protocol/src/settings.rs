@@ -326,6 +326,9 @@ pub enum ImpactRecord {
     /// In every run, where affected tests are asked for: by `runOnSave` or `run --affected`.
     #[default]
     Run,
+    /// Not in runs: while nobody uses the engine, it runs the tests again that passed last and whose record is missing
+    /// or outdated. Their outcomes are neither shown nor counted.
+    Idle,
     /// Never: affected tests are found by the imports in the sources, and by files that tests read.
     Off,
 }

@@ -69,6 +69,9 @@ fn rust() -> Result<Tally> {
     let mut command = build::cargo();
     // The engine's tests run real pytest, from the environment that this variable names.
     command.env("PYTEST_LENS_TEST_PYTHON", venv.python());
+    if let Some(recording) = pythons::recording()? {
+        command.env("PYTEST_LENS_TEST_RECORDING_PYTHON", recording.python());
+    }
     command.args(["test", "--workspace", "--no-fail-fast", "--quiet"]);
     let (status, output) = process::tee(command)?;
     Ok(Tally::from_cargo(&output).honest(status.success()))

@@ -104,13 +104,23 @@ fn row(pair: Pair, result: String, time: String) -> Vec<String> {
     vec![format!("3.{}", pair.python), pair.pytest.to_owned(), result, time]
 }
 
+/// The environment of a pair.
+fn venv(interpreter: &Path, Pair { python, pytest }: Pair) -> Result<Venv> {
+    let list = paths::root().join(format!("xtask/requirements/pytest-{pytest}.txt"));
+    let requirements = fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))?;
+    Venv::ensure_of(interpreter, &format!("python-3.{python}-pytest-{pytest}"), &requirements)
+}
+
+/// An environment in which functions can be recorded, with the newest pytest; `None` if this machine has no such Python.
+pub(super) fn recording() -> Result<Option<Venv>> {
+    let found = impact::PYTHONS.into_iter().find_map(|python| Some((python, find(python)?)));
+    found.map(|(python, interpreter)| venv(&interpreter, Pair { python, pytest: NEWEST })).transpose()
+}
+
 /// Runs one pair; returns its result and its output.
 fn run_pair(interpreter: &Path, pair: Pair, share: Share) -> Result<(Tally, String)> {
-    let Pair { python, pytest } = pair;
     let root = paths::root();
-    let list = root.join(format!("xtask/requirements/pytest-{pytest}.txt"));
-    let requirements = fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))?;
-    let venv = Venv::ensure_of(interpreter, &format!("python-3.{python}-pytest-{pytest}"), &requirements)?;
+    let venv = venv(interpreter, pair)?;
     let worker = match share {
         Share::Whole => Some(vec!["tests"]),
         Share::Core => Some(vec!["tests", "-m", "core"]),

@@ -24,6 +24,7 @@ use pytest_lens_protocol::{ErrorCode, Request, Response};
 use session::Session;
 
 use crate::api_error::Refusal;
+use crate::idle_runs;
 use crate::project::Project;
 use crate::project::plan_run::RunRequest;
 use crate::runs::stop::StopLevel;
@@ -33,6 +34,9 @@ pub(crate) type Answered = Result<Response, Refusal>;
 
 /// Carries out one request: over all projects of its context, if there are several.
 pub(crate) async fn answer(session: &Session, request: Request) -> Answered {
+    if idle_runs::makes_way_for(&request) {
+        session.shared.idle_runs.make_way().await;
+    }
     match family::answer(session, request).await {
         Ok(answered) => answered,
         Err(request) => alone(session, request).await,

@@ -1,54 +1,36 @@
-//! `trust`: the folders that the user of an editor does not trust. They are files in the user's state folder, because an
-//! editor with an engine of its own and a daemon must agree.
+//! `trust`: the user of an editor does not trust a folder, or trusts it again.
 
-use std::fs;
-use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use pytest_lens_history::Location;
-use pytest_lens_platform::private;
 use pytest_lens_protocol::{ErrorCode, Response};
 
 use super::Answered;
 use super::init::repo_root;
 use crate::api_error::Refusal;
+use crate::project::untrusted;
 
 /// Stores the decision, if there is one, and answers with the one in force.
 pub(super) fn trust(state_dir: &Path, repo_path: &str, trusted: Option<bool>) -> Answered {
     let root = repo_root(repo_path)?;
     if let Some(trusted) = trusted {
-        let mark = mark(state_dir, &root);
-        store(&mark, trusted).map_err(|error| {
-            let message =
-                format!("whether {} is trusted can't be stored in {}: {error}", root.display(), mark.display());
+        untrusted::store(state_dir, &root, trusted).map_err(|error| {
+            let message = format!(
+                "whether {} is trusted can't be stored in {}: {error}",
+                root.display(),
+                untrusted::mark(state_dir, &root).display()
+            );
             Refusal::new(ErrorCode::InternalError, message)
         })?;
     }
-    let untrusted = root.ancestors().find(|folder| mark(state_dir, folder).exists());
-    Ok(Response::Trust { untrusted: untrusted.map(|folder| folder.display().to_string()) })
-}
-
-/// The file that says that a folder is not trusted.
-fn mark(state_dir: &Path, folder: &Path) -> PathBuf {
-    let name = Location::of(state_dir, folder).file;
-    state_dir.join("untrusted").join(name.file_stem().unwrap_or_default())
-}
-
-fn store(mark: &Path, trusted: bool) -> io::Result<()> {
-    if trusted {
-        return match fs::remove_file(mark) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        };
-    }
-    if let Some(folder) = mark.parent() {
-        private::create_folders(folder)?;
-    }
-    fs::write(mark, "")
+    let untrusted = untrusted::around(state_dir, &root).map(|folder| folder.display().to_string());
+    Ok(Response::Trust { untrusted })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
     use super::*;
 
     #[test]

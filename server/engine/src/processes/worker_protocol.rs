@@ -65,6 +65,9 @@ pub(crate) struct WorkerOptions {
     /// Record what each test depends on.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub record: bool,
+    /// It is for the engine's own run while nobody uses it. The worker makes no difference.
+    #[serde(skip)]
+    pub idle: bool,
     /// Measure where the time goes.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub timings: bool,
@@ -73,7 +76,7 @@ pub(crate) struct WorkerOptions {
 impl WorkerOptions {
     /// Returns whether no other run has a use for the session.
     pub(crate) fn is_for_one_run(&self) -> bool {
-        self.run_disabled || self.coverage.is_some()
+        self.run_disabled || self.coverage.is_some() || self.idle
     }
 }
 

@@ -84,6 +84,11 @@ impl ChangeLog {
         });
     }
 
+    /// The number of the last change.
+    pub(crate) fn last(&self) -> u64 {
+        self.log.borrow().last
+    }
+
     /// The changes after `cursor`; a cursor from the future is that of now. Waits up to `limit` for the first.
     ///
     /// # Errors

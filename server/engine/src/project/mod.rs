@@ -8,6 +8,7 @@ pub(crate) mod env_file;
 pub(crate) mod event_log;
 pub(crate) mod foreign_runs;
 pub(crate) mod history;
+pub(crate) mod idle_recording;
 pub(crate) mod interpreter;
 pub(crate) mod known_disk;
 pub(crate) mod layered_settings;
@@ -22,6 +23,7 @@ pub(crate) mod remembered_failure;
 pub(crate) mod staleness;
 pub(crate) mod state;
 pub(crate) mod test_records;
+pub(crate) mod untrusted;
 pub(crate) mod watcher;
 
 use std::collections::BTreeSet;
@@ -191,6 +193,7 @@ impl Project {
             coverage: None,
             debug: false,
             record: self.records(),
+            idle: false,
             timings: false,
         }
     }

@@ -113,11 +113,12 @@ pub(crate) async fn choose_again(
     Ok(again)
 }
 
-fn filter_of(request: &RunRequest) -> Result<Filter, Refusal> {
+pub(crate) fn filter_of(request: &RunRequest) -> Result<Filter, Refusal> {
     Filter::parse(request.options.keyword.as_deref(), request.options.marker.as_deref()).map_err(invalid)
 }
 
-fn choose_in(
+/// The tests in a session that was made for them.
+pub(crate) fn choose_in(
     found: Found,
     is_filtered: bool,
     request: &RunRequest,

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pytest_lens_history::{InputKind, Run};
+use pytest_lens_plan::outcome::Outcome;
 use pytest_lens_protocol::{NodeId, StaleOutcomes};
 
 use crate::clock::now_ms;
@@ -98,12 +99,30 @@ impl Project {
         let is_whole = self.record_and_wait(|done| Command::Stale { stale, done }).await.unwrap_or(true);
         self.staleness.is_partial.fetch_or(!is_whole, Ordering::Relaxed);
     }
+
+    /// The last outcomes that are passes and not stale: the time of the run of each, in milliseconds since 1970.
+    pub(crate) async fn present_passes(self: &Arc<Self>) -> HashMap<Arc<str>, u64> {
+        let _one = self.staleness.busy.lock().await;
+        self.ended_runs_recorded().await;
+        let project = Arc::clone(self);
+        let find = move || {
+            let passes = project.state.history.last_outcomes();
+            let passes = passes.into_iter().filter(|last| last.attempt.outcome == Outcome::Passed);
+            let mut passes: HashMap<Arc<str>, u64> = passes.map(|last| (last.attempt.id, last.started_ms)).collect();
+            let mut tests: BTreeMap<u64, Vec<Arc<str>>> = BTreeMap::new();
+            for (id, at) in &passes {
+                tests.entry(*at).or_default().push(Arc::clone(id));
+            }
+            let stale = stale_of(&project, tests);
+            passes.retain(|id, _| !stale.contains_key(id));
+            passes
+        };
+        tokio::task::spawn_blocking(find).await.unwrap_or_default()
+    }
 }
 
+/// The stale ones of a project's tests. Blocks.
 fn stale(project: &Project) -> Stale {
-    let elsewhere = project.staleness.take_elsewhere();
-    let root = &project.state.root;
-    let present = project.fingerprints.code(root, b"");
     let inventory = project.state.inventory.load();
     let known: HashSet<&str> = inventory.nodes().map(|node| &*node.id).collect();
     let mut tests: BTreeMap<u64, Vec<Arc<str>>> = BTreeMap::new();
@@ -112,6 +131,14 @@ fn stale(project: &Project) -> Stale {
             tests.entry(last.started_ms).or_default().push(last.attempt.id);
         }
     }
+    stale_of(project, tests)
+}
+
+/// The stale ones among tests, by the time of the run of their outcome. Blocks.
+fn stale_of(project: &Project, tests: BTreeMap<u64, Vec<Arc<str>>>) -> Stale {
+    let elsewhere = project.staleness.take_elsewhere();
+    let root = &project.state.root;
+    let present = project.fingerprints.code(root, b"");
     let (changed, seen) = {
         let mut versions = project.staleness.versions();
         versions.begin(now_ms(), &present);
@@ -156,7 +183,7 @@ fn judge(
         let is_stale = |id: &Arc<str>| {
             let is_reached =
                 reached.is_none_or(|reached| reached.contains(&**id) || reached.contains(NodeId::new(id).file()));
-            let record = by_record.get(&**id).filter(|judged| judged.at_ms == at);
+            let record = by_record.get(&**id).filter(|judged| judged.at_ms >= at);
             is_reached || record.is_some_and(|judged| shows_change(judged))
         };
         stale.extend(ids.into_iter().filter(is_stale).map(|id| (id, at)));

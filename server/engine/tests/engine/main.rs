@@ -30,6 +30,8 @@ mod history;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod idle_runs;
+#[cfg(test)]
 mod incremental;
 #[cfg(test)]
 mod init;

@@ -131,6 +131,22 @@ impl Lab {
         Lab::over("auto", files, bench).await
     }
 
+    /// The same over an interpreter, with the settings.
+    pub(crate) async fn resting_on(python: &Path, files: &[(&str, &str)], settings: serde_json::Value) -> Self {
+        let folder = TempDir::with_prefix("lens-bench-").unwrap();
+        let bench = Bench::resting(folder, "cache", true, std::time::Duration::from_millis(20));
+        let lab = Lab::with("auto", files, bench, python).await;
+        lab.configure(settings).await;
+        lab
+    }
+
+    /// Another project in the same engine.
+    pub(crate) async fn beside(&self, files: &[(&str, &str)], python: &Path) -> Self {
+        let engine = Arc::clone(&self.bench.engine);
+        let folder = TempDir::with_prefix("lens-bench-").unwrap();
+        Lab::with("auto", files, Bench { session: engine.session(), engine, folder }, python).await
+    }
+
     /// An engine in one of the modes, resident where that makes a difference to runs: of fresh interpreters only the
     /// next one would be started ahead, and mostly for nothing here.
     pub(crate) async fn resident_in(mode: &str, files: &[(&str, &str)]) -> Self {

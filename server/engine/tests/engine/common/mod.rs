@@ -39,6 +39,17 @@ pub(crate) async fn seen<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
     in_time(what, looking).await
 }
 
+/// An interpreter with pytest 9 in which functions can be recorded, if there is one.
+pub(crate) fn recording_python() -> Option<PathBuf> {
+    let named = std::env::var_os("PYTEST_LENS_TEST_RECORDING_PYTHON").map(PathBuf::from);
+    let usual = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/venvs/python-3.12-pytest-9.2/bin/python");
+    let found = named.or_else(|| usual.exists().then_some(usual));
+    if found.is_none() {
+        eprintln!("left out: there is no Python 3.12, name one in PYTEST_LENS_TEST_RECORDING_PYTHON");
+    }
+    found
+}
+
 /// An interpreter with pytest 9.
 pub(crate) fn python() -> PathBuf {
     if let Some(path) = std::env::var_os("PYTEST_LENS_TEST_PYTHON") {
