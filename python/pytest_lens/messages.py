@@ -1163,7 +1163,7 @@ class ArtifactRunEventPayload(TypedDict):
 
 
 class RunStart(TypedDict):
-    """The engine accepted a run. It comes again when more tests of nested projects are known.
+    """The engine accepted a run. It comes again when more tests or errors of nested projects are known.
 
     * ``runId``: The run.
     * ``total``: Number of selected tests, as far as they are known.
@@ -1174,6 +1174,8 @@ class RunStart(TypedDict):
     * ``collectReports``: pytest's reports of files that skip themselves as a whole, as JSON; only
       in a run with ``full_reports``.
     * ``skippedFiles``: Files that skip themselves as a whole, such as by ``pytest.importorskip``.
+    * ``errors``: Selected files that the run's own collection could not collect, when it comes
+      again only the new ones. Those of the inventory may be newer.
     """
 
     runId: str
@@ -1182,6 +1184,7 @@ class RunStart(TypedDict):
     deselected: NotRequired[int]
     collectReports: NotRequired[list[str]]
     skippedFiles: NotRequired[list[FileSkip]]
+    errors: NotRequired[list[CollectError]]
 
 
 class RunTimings(TypedDict):

@@ -128,7 +128,7 @@ EVENTS: dict[str, dict[str, Any]] = {
         "wholeFiles_": Listed(str),
         "errors": Listed(Shape(uri=str, range=RANGE, message=str)),
     },
-    "runStarted": {"runId": str, "total": int, "ids_": Listed(str), "skippedFiles_": Listed(dict)},
+    "runStarted": {"runId": str, "total": int, "ids_": Listed(str), "skippedFiles_": Listed(dict), "errors_": Listed(dict)},
     "testStarted": {"runId": str, "ids": Listed(str)},
     "testOutcome": {"runId": str, "outcomes": Listed(OUTCOME)},
     "output": {"runId": str, "id_": str, "stream": ["stdout", "stderr", "log"], "text": str},

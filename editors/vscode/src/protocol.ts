@@ -316,7 +316,7 @@ export interface RunEnd {
   exitStatus?: number;
 }
 
-/** The engine accepted a run. It comes again when more tests of nested projects are known. */
+/** The engine accepted a run. It comes again when more tests or errors of nested projects are known. */
 export interface RunStart {
   /** The run. */
   runId: string;
@@ -330,6 +330,8 @@ export interface RunStart {
   collectReports?: string[];
   /** Files that skip themselves as a whole, such as by `pytest.importorskip`. */
   skippedFiles?: FileSkip[];
+  /** Selected files that the run's own collection could not collect, when it comes again only the new ones. Those of the inventory may be newer. */
+  errors?: CollectError[];
 }
 
 /** Where the time of a run went, in milliseconds. */

@@ -1,17 +1,19 @@
 //! Refusals of requests.
 
-use pytest_lens_protocol::{ErrorCode, Response};
+use pytest_lens_protocol::{CollectError, ErrorCode, Response};
 
 /// The reason why a request is not carried out. It becomes an error response.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub code: ErrorCode,
     pub message: String,
+    /// The errors of collection that are the reason.
+    pub errors: Vec<CollectError>,
 }
 
 impl Refusal {
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Refusal { code, message: message.into() }
+        Refusal { code, message: message.into(), errors: Vec::new() }
     }
 }
 

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{InventoryDelta, Location, Phase, RunTimings};
+use crate::{CollectError, InventoryDelta, Location, Phase, RunTimings};
 
 /// One entry of the log.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,7 +84,7 @@ fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
-/// The engine accepted a run. It comes again when more tests of nested projects are known.
+/// The engine accepted a run. It comes again when more tests or errors of nested projects are known.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -105,6 +105,10 @@ pub struct RunStart {
     /// Files that skip themselves as a whole, such as by `pytest.importorskip`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped_files: Vec<FileSkip>,
+    /// Selected files that the run's own collection could not collect, when it comes again only the new ones. Those of
+    /// the inventory may be newer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<CollectError>,
 }
 
 /// A file that skips itself as a whole.

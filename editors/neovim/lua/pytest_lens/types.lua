@@ -138,7 +138,7 @@
 ---@field summaries? pytest_lens.PluginSummary[] The sections of plugins and conftests in pytest's summary, such as a table of coverage; in runs of commands.
 ---@field exitStatus? integer The exit status that a test or hook asked for (`pytest.exit(returncode=...)`).
 
----The engine accepted a run. It comes again when more tests of nested projects are known.
+---The engine accepted a run. It comes again when more tests or errors of nested projects are known.
 ---@class pytest_lens.RunStart
 ---@field runId string The run.
 ---@field total integer Number of selected tests, as far as they are known.
@@ -146,6 +146,7 @@
 ---@field deselected? integer Number of requested tests that expressions or pytest's configuration deselected.
 ---@field collectReports? string[] pytest's reports of files that skip themselves as a whole, as JSON; only in a run with `full_reports`.
 ---@field skippedFiles? pytest_lens.FileSkip[] Files that skip themselves as a whole, such as by `pytest.importorskip`.
+---@field errors? pytest_lens.CollectError[] Selected files that the run's own collection could not collect, when it comes again only the new ones. Those of the inventory may be newer.
 
 ---Where the time of a run went, in milliseconds.
 ---@class pytest_lens.RunTimings

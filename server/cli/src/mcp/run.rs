@@ -151,7 +151,7 @@ pub(super) async fn follow(
         Err(reason) => return Ok((reason, watch, Changed::default())),
         Ok(Response::RunStarted { run_id, .. }) => run_id,
         Ok(Response::Error { code: ErrorCode::CollectionFailed | ErrorCode::InvalidRequest, message }) => {
-            report.set_errors(project.follower.errors());
+            report.refuse(&project.follower.errors());
             if message.starts_with("no test ") {
                 return Err(unknown(&project.client, &workplace.root, &ids).await.unwrap_or(Failure::usage(message)));
             }
@@ -190,7 +190,6 @@ pub(super) async fn follow(
             }
         }
     };
-    report.set_errors(project.follower.errors());
     let (watch, changed) = blocking(move || {
         let changed = watch.changed();
         (watch, changed)

@@ -27,6 +27,17 @@ pub(crate) struct FileError {
     pub longrepr: Option<String>,
 }
 
+impl FileError {
+    fn new(told: &CollectError, root: &Path) -> Self {
+        FileError {
+            path: path_of_uri(&told.uri, root),
+            line: told.range.start.line + 1,
+            message: told.message.clone(),
+            longrepr: told.longrepr.clone(),
+        }
+    }
+}
+
 /// The state of a run.
 #[derive(Debug)]
 pub(crate) struct Report {
@@ -59,7 +70,7 @@ pub(crate) struct Report {
     pub all: Option<Vec<TestOutcome>>,
     /// The final outcomes that are failures, in the order of their events.
     pub failures: Vec<TestOutcome>,
-    /// Errors of collection in the selected files.
+    /// Errors of the run's own collection, or of a refused request.
     pub errors: Vec<FileError>,
     /// The tests use the terminal.
     pub has_terminal: bool,
@@ -122,18 +133,16 @@ impl Report {
 
     /// Replaces the selected ids.
     pub(crate) fn select(&mut self, ids: Vec<String>) {
-        self.errors.retain(|error| is_selected_file(&ids, &error.path));
         self.selected = ids;
     }
 
     /// Applies an event; returns whether it belongs to the run.
     pub(crate) fn apply(&mut self, payload: &EventPayload, run_id: &str) -> bool {
         let of = match payload {
-            EventPayload::Inventory(delta) => {
-                self.set_errors(delta.errors.clone());
+            // The inventory may know of changes since the run's collection.
+            EventPayload::Inventory(_) | EventPayload::FlakinessHint(_) | EventPayload::StaleOutcomes(_) => {
                 return false;
             }
-            EventPayload::FlakinessHint(_) | EventPayload::StaleOutcomes(_) => return false,
             EventPayload::RunStarted(start) => &start.run_id,
             EventPayload::TestStarted(tests) => &tests.run_id,
             EventPayload::TestOutcome(tests) => &tests.run_id,
@@ -148,6 +157,8 @@ impl Report {
                 self.total = start.total;
                 self.deselected = start.deselected;
                 self.skipped_files.extend(start.skipped_files.iter().cloned());
+                let errors = start.errors.iter().map(|error| FileError::new(error, &self.root));
+                self.errors.extend(errors);
             }
             EventPayload::TestOutcome(tests) => tests.outcomes.iter().for_each(|outcome| self.apply_outcome(outcome)),
             EventPayload::RunFinished(end) => {
@@ -182,14 +193,9 @@ impl Report {
         }
     }
 
-    /// Replaces the errors of collection by these, as far as they are in selected files.
-    pub(crate) fn set_errors(&mut self, errors: Vec<CollectError>) {
-        let errors = errors.into_iter().map(|error| FileError {
-            path: path_of_uri(&error.uri, &self.root),
-            line: error.range.start.line + 1,
-            message: error.message,
-            longrepr: error.longrepr,
-        });
+    /// The request was refused while the inventory has these errors: takes those in selected files.
+    pub(crate) fn refuse(&mut self, inventory: &[CollectError]) {
+        let errors = inventory.iter().map(|error| FileError::new(error, &self.root));
         self.errors = errors.filter(|error| is_selected_file(&self.selected, &error.path)).collect();
     }
 

@@ -117,7 +117,7 @@ pub(crate) async fn once(
             return Ok(Ended::Empty(status));
         }
         Started::Refused(client, message) => {
-            report.set_errors(client.collect_errors().await?);
+            report.refuse(&client.collect_errors().await?);
             if message.starts_with("no test ") {
                 return Err(Failure::usage(unknown_test(&client, &report, message).await));
             }

@@ -35,9 +35,7 @@ pub(crate) async fn start(
     let mut log = client.log();
     if connect.is_shared() {
         // A position in the log before the run.
-        for event in log.next(&client, 0).await? {
-            report.apply(&event.payload, "");
-        }
+        log.next(&client, 0).await?;
     }
     if options.cache_clear {
         clear(&client).await?;

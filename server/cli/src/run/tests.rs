@@ -32,6 +32,11 @@ fn started(total: usize) -> EventPayload {
     EventPayload::RunStarted(RunStart { run_id: "r".into(), total, ids: None, deselected: 0, ..RunStart::default() })
 }
 
+/// The start of a run whose collection had these errors.
+fn started_with(total: usize, errors: Vec<CollectError>) -> EventPayload {
+    EventPayload::RunStarted(RunStart { run_id: "r".into(), total, errors, ..RunStart::default() })
+}
+
 fn outcomes(outcomes: Vec<TestOutcome>) -> EventPayload {
     EventPayload::TestOutcome(TestOutcomes { run_id: "r".into(), outcomes })
 }
@@ -253,14 +258,13 @@ async fn nothing_selected_is_status_5() {
 
 #[tokio::test]
 async fn a_file_that_does_not_import_is_told_and_is_status_2() {
-    let broken = |path| inventory(vec![collect_error(path, 3, "ModuleNotFoundError: No module named 'nope'")]);
-    let run = [
-        started(1),
+    let error = collect_error("/etc/test_b.py", 3, "ModuleNotFoundError: No module named 'nope'");
+    let run = vec![
+        started_with(1, vec![error]),
         outcomes(vec![outcome("etc/t.py::test_a", "passed")]),
         finished(RunEndStatus::Passed, counts(1, 0)),
     ];
-    let with = |path| [&[broken(path)], &run[..]].concat();
-    let (text, status) = play(with("/etc/test_b.py"), "").await;
+    let (text, status) = play(run, "").await;
     assert_eq!(status, 2);
     insta::assert_snapshot!(text, @"
     etc/t.py .                                                               [100%]
@@ -273,10 +277,35 @@ async fn a_file_that_does_not_import_is_told_and_is_status_2() {
     ERROR etc/test_b.py - ModuleNotFoundError: No module named 'nope'
     ========================== 1 passed, 1 error in 0.12s ==========================
     ");
-    assert_eq!(play(with("/etc/test_b.py"), "/etc").await.1, 2, "it lies in what was asked for");
-    assert_eq!(play(with("/elsewhere/test_b.py"), "/etc").await.1, 0, "nobody asked for it");
-    let mended = [&[broken("/etc/test_b.py"), inventory(vec![])], &run[..]].concat();
-    assert_eq!(play(mended, "").await.1, 0, "only what holds at the end counts");
+}
+
+#[tokio::test]
+async fn a_file_that_breaks_or_is_mended_while_a_run_goes_on_does_not_change_its_report() {
+    let error = || vec![collect_error("/etc/test_b.py", 3, "SyntaxError: no")];
+    let run = |start: EventPayload, meanwhile: EventPayload| {
+        let rest = [outcomes(vec![outcome("etc/t.py::test_a", "passed")]), meanwhile];
+        [&[start], &rest[..], &[finished(RunEndStatus::Passed, counts(1, 0))]].concat()
+    };
+    let (text, status) = play(run(started(1), inventory(error())), "-q").await;
+    assert_eq!((status, text.lines().last()), (0, Some("1 passed in 0.12s")), "{text}");
+    let before = [&[inventory(error())], &run(started(1), inventory(vec![]))[..]].concat();
+    assert_eq!(play(before, "").await.1, 0, "its own collection succeeded");
+    let (text, status) = play(run(started_with(1, error()), inventory(vec![])), "-q").await;
+    assert_eq!((status, text.lines().last()), (2, Some("1 passed, 1 error in 0.12s")), "{text}");
+}
+
+#[tokio::test]
+async fn only_broken_files_that_were_asked_for_keep_a_run_from_beginning() {
+    let fake = || {
+        let fake = Fake::new(move |request| match request {
+            Request::RunStream { .. } => Response::error(ErrorCode::CollectionFailed, "etc/t.py can't be collected"),
+            _ => Response::Pong,
+        });
+        fake.with_events(vec![inventory(vec![collect_error("/etc/t.py", 1, "no"), collect_error("/u.py", 1, "no")])])
+    };
+    let (text, result) = play_with(&fake(), "/etc").await;
+    assert_eq!(result.unwrap(), 2);
+    assert!(text.contains("ERROR etc/t.py") && !text.contains("u.py"), "{text}");
 }
 
 /// A run that is refused with this message, while these errors hold.

@@ -6,15 +6,17 @@ use std::time::{Duration, Instant};
 
 use pytest_lens_history::Source;
 use pytest_lens_plan::rerun::Policy;
-use pytest_lens_protocol::{ErrorCode, FileSkip, NodeId, RunOptions, Settings, WorkerCount};
+use pytest_lens_protocol::{CollectError as TreeError, ErrorCode, FileSkip, NodeId, RunOptions, Settings, WorkerCount};
 use tokio::sync::watch;
 
 use super::Project;
 use crate::api_error::{Refusal, invalid};
 use crate::model::collect_error::CollectError;
 use crate::model::collection::SkippedFile;
+use crate::model::inventory::FileError;
 use crate::model::scope::Scope;
 use crate::model::select::{Filter, Selection, means, own_id, select};
+use crate::model::test_items::error_of;
 use crate::model::timings::TimeBefore;
 use crate::processes::collected_session::{CollectFailure, CollectedSession};
 use crate::processes::exclusive_session::ExclusiveSession;
@@ -57,6 +59,8 @@ pub(crate) struct Chosen {
     pub deselected: usize,
     /// Files of the request that could not be collected, one short line each.
     pub problems: Vec<String>,
+    /// Their errors, as events tell them.
+    pub errors: Vec<TreeError>,
     /// pytest's reports of files that skip themselves as a whole, if the request wants full reports.
     pub collect_reports: Vec<String>,
     /// Files that skip themselves as a whole.
@@ -92,7 +96,7 @@ pub(crate) async fn choose(
     if request.options.arguments.is_empty() {
         project.pool.expect(&scope, &project.options(&[]));
     }
-    Ok(Chosen { time_before, ..choose_in(found, is_filtered, request, &ids, &filter)? })
+    Ok(Chosen { time_before, ..choose_in(project, found, is_filtered, request, &filter)? })
 }
 
 /// The tests that a request selects in a session that has collected again, for a request that was `chosen` in another one.
@@ -102,11 +106,10 @@ pub(crate) async fn choose_again(
     collected: CollectedSession,
     chosen: &Chosen,
 ) -> Result<Chosen, Refusal> {
-    let ids = request.ids(project);
     let found =
         Found { collected: Arc::new(collected), is_new: true, exclusive: ExclusiveSession::default(), start_ms: 0.0 };
     let (filter, is_usual) = (filter_of(request)?, request.options.arguments.is_empty());
-    let again = choose_in(found, chosen.is_filtered, request, &ids, &filter)?;
+    let again = choose_in(project, found, chosen.is_filtered, request, &filter)?;
     if is_usual && !chosen.is_filtered {
         project.record_items(&again.collected).await;
     }
@@ -119,12 +122,13 @@ pub(crate) fn filter_of(request: &RunRequest) -> Result<Filter, Refusal> {
 
 /// The tests in a session that was made for them.
 pub(crate) fn choose_in(
+    project: &Project,
     found: Found,
     is_filtered: bool,
     request: &RunRequest,
-    ids: &[String],
     filter: &Filter,
 ) -> Result<Chosen, Refusal> {
+    let ids = request.ids(project);
     let Found { collected, exclusive, is_new, .. } = found;
     let (scope, exclusive) = (Scope::of_ids(ids.iter().map(String::as_str)), Arc::new(exclusive));
     let chosen = if is_filtered {
@@ -137,16 +141,18 @@ pub(crate) fn choose_in(
             select(&collected.tests, &here, &Filter::default())
         }
     } else {
-        select(&collected.tests, ids, filter)
+        select(&collected.tests, &ids, filter)
     };
     let Selection { taken: selected, left } = chosen.map_err(invalid)?;
     let deselected = left + collected.tests.deselected;
     let concerns = |error: &&CollectError| scope.is_troubled_by(&error.path);
+    let broken: Vec<_> = collected.tests.errors.iter().filter(concerns).collect();
+    let errors = told_errors(project, broken.iter().copied());
     let runs_nothing = selected.is_empty() || request.options.full_reports;
-    if let Some(error) = collected.tests.errors.iter().find(concerns).filter(|_| runs_nothing) {
-        return Err(Refusal::new(ErrorCode::CollectionFailed, error.sentence()));
+    if let Some(error) = broken.first().filter(|_| runs_nothing) {
+        return Err(Refusal { errors, ..Refusal::new(ErrorCode::CollectionFailed, error.sentence()) });
     }
-    let problems = collected.tests.errors.iter().filter(concerns).map(CollectError::short).collect();
+    let problems = broken.into_iter().map(CollectError::short).collect();
     let mut skipped: Vec<_> = collected.tests.skipped.iter().filter(|(file, _)| scope.holds(file)).collect();
     skipped.sort_unstable_by_key(|(file, _)| *file);
     let file_skip = |(path, skipped): &(&String, &SkippedFile)| FileSkip {
@@ -162,6 +168,7 @@ pub(crate) fn choose_in(
         selected,
         deselected,
         problems,
+        errors,
         collect_reports,
         skipped_files,
         exclusive,
@@ -169,6 +176,12 @@ pub(crate) fn choose_in(
         is_filtered,
         time_before: None,
     })
+}
+
+/// Errors of collection, as events tell them.
+pub(crate) fn told_errors<'a>(project: &Project, errors: impl IntoIterator<Item = &'a CollectError>) -> Vec<TreeError> {
+    let told = |error: &CollectError| error_of(&project.state.root, &error.path, &FileError::from(error));
+    errors.into_iter().map(told).collect()
 }
 
 /// The time until a session was found or collected.
@@ -192,7 +205,11 @@ async fn collect_for(
     purpose: Purpose,
 ) -> Result<(Found, bool), Refusal> {
     let collect = async |arguments: &[String]| {
-        project.session_with(scope, arguments, overrides, purpose).await.map_err(|failure| Refusal::from(&failure))
+        let found = project.session_with(scope, arguments, overrides, purpose).await;
+        found.map_err(|failure| Refusal {
+            errors: told_errors(project, [&failure.as_error_of(scope)]),
+            ..Refusal::from(&failure)
+        })
     };
     let usual = &request.options.arguments;
     let filters = request.asked(project).filters();
@@ -243,6 +260,7 @@ pub(crate) fn plan(
         selected,
         deselected,
         problems,
+        errors,
         collect_reports,
         skipped_files,
         exclusive,
@@ -297,6 +315,7 @@ pub(crate) fn plan(
         stop_tx: handle.stop_tx.clone(),
         time_limit: None,
         problems,
+        errors,
         deselected,
         // If other sessions run the tests, the one that has collected ends first.
         exclusive: if kind.suits(&collected.options) { exclusive } else { Arc::default() },

@@ -316,6 +316,7 @@ impl Recorder {
             deselected: plan.deselected,
             collect_reports: plan.collect_reports.clone(),
             skipped_files: plan.skipped_files.clone(),
+            errors: plan.errors.clone(),
         };
         let open = OpenRun {
             plan: Arc::clone(&plan),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use pytest_lens_analysis::PytestSettings;
 use pytest_lens_history::Source;
 use pytest_lens_plan::rerun::Policy;
-use pytest_lens_protocol::{FileSkip, Settings};
+use pytest_lens_protocol::{CollectError, FileSkip, Settings};
 use tokio::sync::watch;
 
 use crate::model::node::Node;
@@ -76,6 +76,8 @@ pub(crate) struct RunPlan {
     pub time_limit: Option<Duration>,
     /// Files that could not be collected, a sentence each. Such a run does not pass, whatever its outcomes.
     pub problems: Vec<String>,
+    /// Their errors, as events tell them.
+    pub errors: Vec<CollectError>,
     /// The process that was collected for this run alone.
     pub exclusive: Arc<ExclusiveSession>,
     /// Its first runner may be the process that has collected, instead of a fork.

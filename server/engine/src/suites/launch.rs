@@ -12,7 +12,7 @@ use crate::processes::collected_session::CollectFailure;
 use crate::processes::pool::{Found, SessionOverrides};
 use crate::processes::worker_protocol::Purpose;
 use crate::project::Project;
-use crate::project::plan_run::Chosen;
+use crate::project::plan_run::{Chosen, told_errors};
 use crate::runs::suite_log::LaunchFailure;
 
 fn failure(code: LaunchErrorCode, message: impl Into<String>) -> LaunchFailure {
@@ -41,8 +41,8 @@ pub(crate) async fn prepare(
     let all = select(&collected.tests, std::slice::from_ref(&id), &everything)
         .map_err(|unknown| failure(LaunchErrorCode::InstanceCannotResolve, unknown))?
         .taken;
-    let broken = collected.tests.errors.iter().filter(|error| scope.holds(&error.path));
-    let problems: Vec<String> = broken.map(CollectError::sentence).collect();
+    let broken = || collected.tests.errors.iter().filter(|error| scope.holds(&error.path));
+    let problems: Vec<String> = broken().map(CollectError::sentence).collect();
     if all.is_empty()
         && let Some(problem) = problems.first()
     {
@@ -58,6 +58,7 @@ pub(crate) async fn prepare(
         return Err(failure(LaunchErrorCode::NoMatchingCases, message));
     }
     Ok(Chosen {
+        errors: told_errors(project, broken()),
         collected,
         exclusive: Arc::new(exclusive),
         selected,

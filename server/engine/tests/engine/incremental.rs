@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use pytest_lens_protocol::{ErrorCode, InventoryDelta, Response};
+use pytest_lens_protocol::{CollectError, ErrorCode, InventoryDelta, Response, RunEndStatus};
 
 use crate::common::{Lab, Order, refused};
 
@@ -263,5 +263,33 @@ async fn an_error_answer_of_an_empty_project_goes_when_it_has_tests() {
     lab.project.write("conftest.py", "");
     lab.project.write("test_a.py", "def test(): pass");
     assert_eq!(lab.collect().await, 1);
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_has_the_errors_of_its_own_collection() {
+    let waits = "import os, time\ndef test_waits():\n    while not os.path.exists('go'): time.sleep(0.01)\n";
+    let good = "def test_b(): pass\n";
+    let lab = Lab::open(&[("test_a.py", waits), ("test_b.py", good), ("test_c.py", "import nothing\n")]).await;
+    let errors = |errors: &[CollectError]| -> Vec<String> {
+        errors.iter().map(|error| error.uri.rsplit('/').next().unwrap_or_default().to_owned()).collect()
+    };
+    let run_id = lab.start(Order::of(&["test_a.py", "test_b.py"])).await;
+    lab.log().started("test_a.py::test_waits").await;
+    lab.project.write("test_b.py", "import nothing\n");
+    lab.collect().await;
+    assert_eq!(errors(&lab.log().deltas().await.last().unwrap().errors), ["test_b.py", "test_c.py"]);
+    lab.project.write("go", "");
+    let ran = lab.ended(&run_id).await;
+    assert_eq!((errors(&ran.begun.errors), ran.status()), (vec![], RunEndStatus::Passed));
+    lab.project.remove("go");
+    // The answer means that it has collected.
+    let run_id = lab.start(Order::all()).await;
+    lab.project.write("test_b.py", good);
+    lab.collect().await;
+    lab.project.write("go", "");
+    let ran = lab.ended(&run_id).await;
+    assert_eq!(errors(&ran.begun.errors), ["test_b.py", "test_c.py"]);
+    assert_eq!(ran.status(), RunEndStatus::Failed);
     lab.close().await;
 }

@@ -157,6 +157,10 @@ async fn b11_a_project_that_cannot_be_collected_is_named_and_the_others_go_on() 
         message.starts_with("3 parts could not be collected: b: ") && message.contains("no-such-option"),
         "{message}"
     );
+    let told: Vec<_> = ran.begun.errors.iter().map(|error| (&*error.uri, &*error.message)).collect();
+    let has = |end: &str, text: &str| told.iter().any(|(uri, message)| uri.ends_with(end) && message.contains(text));
+    assert!(has("/b", "--no-such-option") && has("/d", "nowhere/python"), "{told:?}");
+    assert!(has("/c/test_c.py", "nothing_of_that_name") && told.len() == 3, "{told:?}");
     let deltas = lab.log().deltas().await;
     let errors: Vec<_> = deltas.last().unwrap().errors.iter().map(|error| (&*error.uri, &*error.message)).collect();
     let of = |end: &str| errors.iter().find(|(uri, _)| uri.ends_with(end)).map(|(_, message)| *message);

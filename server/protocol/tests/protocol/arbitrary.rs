@@ -11,9 +11,9 @@ use pytest_lens_protocol::{
     RunEvent, RunEventPayload, SchedulingOptions, SuiteEvent, SuiteEventPayload, SuiteOptions, SuiteSpec, SuiteStatus,
 };
 use pytest_lens_protocol::{
-    ErrorCode, Event, EventPayload, Evidence, FlakinessInfo, Hint, ImpactReason, NestedContext, NestedStatus, Output,
-    OutputStream, PastOutcome, ReachedFile, Request, Response, RunCounts, RunEnd, RunEndStatus, RunOptions, RunStart,
-    TestImpact, TestNodeInfo, TestOutcome, TestOutcomes, TestResultInfo, Warning,
+    CollectError, ErrorCode, Event, EventPayload, Evidence, FlakinessInfo, Hint, ImpactReason, NestedContext,
+    NestedStatus, Output, OutputStream, PastOutcome, Range, ReachedFile, Request, Response, RunCounts, RunEnd,
+    RunEndStatus, RunOptions, RunStart, TestImpact, TestNodeInfo, TestOutcome, TestOutcomes, TestResultInfo, Warning,
 };
 use serde_json::Value;
 
@@ -486,6 +486,12 @@ fn event() -> impl Strategy<Value = Arc<Event>> {
         warning.prop_map(|(category, message, count, ids)| Warning { category, message, location: None, count, ids });
     let summary = any_of!(PluginSummary { project: text(), text: text() });
     let skip = any_of!(FileSkip { path: text(), line: int(), reason: text() });
+    let error = (text(), text(), of(text())).prop_map(|(uri, message, longrepr)| CollectError {
+        uri,
+        range: Range::of_line(1),
+        message,
+        longrepr,
+    });
     let payload = prop_oneof![
         prop::sample::select(samples::payloads()),
         any_of!(RunStart {
@@ -494,7 +500,8 @@ fn event() -> impl Strategy<Value = Arc<Event>> {
             ids: of(texts()),
             deselected: count(),
             collect_reports: texts(),
-            skipped_files: vec(skip, 0..2)
+            skipped_files: vec(skip, 0..2),
+            errors: vec(error, 0..2)
         })
         .prop_map(EventPayload::RunStarted),
         any_of!(TestOutcomes { run_id: text(), outcomes: vec(outcome, 0..3) }).prop_map(EventPayload::TestOutcome),

@@ -437,6 +437,12 @@ pub fn payloads() -> Vec<EventPayload> {
             deselected: 2,
             collect_reports: vec![],
             skipped_files: vec![FileSkip { path: "u.py".into(), line: 2, reason: "no".into() }],
+            errors: vec![CollectError {
+                uri: "file:///repo/b.py".into(),
+                range: Range::of_line(1),
+                message: "no".into(),
+                longrepr: None,
+            }],
         }),
         EventPayload::TestStarted(TestsStarted { run_id: run(), ids: vec![id()] }),
         EventPayload::TestOutcome(TestOutcomes {

@@ -113,7 +113,7 @@ async fn f2_a_file_that_does_not_parse_is_shown_with_its_caret() {
     let told = "E     File \"/repo/t.py\", line 1\nE       def f(:\nE             ^\nE   SyntaxError: invalid syntax";
     let error =
         CollectError { longrepr: Some(told.into()), ..collect_error("/t.py", 1, "SyntaxError: invalid syntax") };
-    let events = vec![inventory(vec![error]), started(0), finished(RunEndStatus::Failed, counts(0, 0))];
+    let events = vec![started_with(0, vec![error]), finished(RunEndStatus::Failed, counts(0, 0))];
     let (text, status) = play(events, "-q").await;
     assert!(text.contains(told), "{text}");
     assert_eq!(status, 2);

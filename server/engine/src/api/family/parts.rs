@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use pytest_lens_protocol::{ErrorCode, FileSkip, RunStart};
+use pytest_lens_protocol::{CollectError, ErrorCode, FileSkip, RunStart};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 
@@ -88,6 +88,7 @@ struct Planned {
     ids: Vec<String>,
     deselected: usize,
     problems: Vec<String>,
+    errors: Vec<CollectError>,
     collect_reports: Vec<String>,
     skipped_files: Vec<FileSkip>,
     /// All tests of its project are selected.
@@ -153,7 +154,7 @@ async fn carry_out(
     let mut begun = Some(begun);
     let (mut known, mut new, mut refused) = (0, Vec::new(), None);
     let mut start = RunStart { run_id: work.run.id.clone(), total: 0, ids: None, deselected: 0, ..RunStart::default() };
-    let mut is_whole = true;
+    let (mut is_whole, mut errors) = (true, Vec::new());
     // Ends when all parts have.
     while let Some(found) = found.recv().await {
         known += 1;
@@ -168,6 +169,7 @@ async fn carry_out(
                     return drop(begun.send(Err(refusal)));
                 }
                 work.run.add_problem(place, refusal.to_string());
+                errors.extend(refusal.errors.iter().cloned());
                 refused.get_or_insert(refusal);
             }
         }
@@ -192,6 +194,7 @@ async fn carry_out(
             start.total += planned.ids.len();
             start.deselected += planned.deselected;
             ids.extend(planned.ids);
+            errors.extend(planned.errors);
             collect_reports.extend(planned.collect_reports);
             skipped_files.extend(planned.skipped_files);
             if let Some((part, begins)) = planned.part {
@@ -199,10 +202,11 @@ async fn carry_out(
                 starting.push(begins);
             }
         }
-        if parts.is_empty() && begun.is_none() {
+        if parts.is_empty() && errors.is_empty() && begun.is_none() {
             continue;
         }
-        let start = RunStart { ids: (!is_whole).then_some(ids), collect_reports, skipped_files, ..start.clone() };
+        let (ids, errors) = ((!is_whole).then_some(ids), std::mem::take(&mut errors));
+        let start = RunStart { ids, collect_reports, skipped_files, errors, ..start.clone() };
         let run = Arc::clone(&work.run);
         let total = start.total;
         if work.outer.record_and_wait(|done| Command::Join { run, parts, start, done }).await.is_none() {
@@ -330,6 +334,7 @@ fn planned_part(place: usize, leaf: &Leaf, plan: &RunPlan, begins: Begins) -> Pl
             .map(|file| FileSkip { path: prefix.id(&file.path), ..file.clone() })
             .collect(),
         problems: plan.problems.iter().map(|problem| prefix.id(problem)).collect(),
+        errors: plan.errors.clone(),
         is_whole: total == plan.collected.tests.nodes.len(),
     }
 }

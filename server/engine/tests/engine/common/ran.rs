@@ -118,12 +118,16 @@ impl Ran {
             if its_run != run_id {
                 continue;
             }
-            if let (EventPayload::RunStarted(told), Some(RunStart { total, ids, deselected, .. })) =
+            if let (EventPayload::RunStarted(told), Some(RunStart { total, ids, deselected, errors, .. })) =
                 (&event.payload, &mut begun)
             {
-                // More of its tests are known.
-                assert!(told.total > *total && ids.is_none() == told.ids.is_none(), "{event:?}");
+                // More of its tests, or of their errors, are known.
+                assert!(
+                    (told.total > *total || !told.errors.is_empty()) && ids.is_none() == told.ids.is_none(),
+                    "{event:?}"
+                );
                 (*total, *deselected) = (told.total, told.deselected);
+                errors.extend(told.errors.iter().cloned());
                 ids.iter_mut().for_each(|ids| ids.extend(told.ids.iter().flatten().cloned()));
                 continue;
             }
