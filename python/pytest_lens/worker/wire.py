@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # the typeshed leaves it out
 import _socket
+from collections.abc import Callable
 from typing import Any
 
 from . import high_descriptors
@@ -21,7 +22,7 @@ MESSAGE_LIMIT = 64 << 10
 LOST_ENGINE = 70
 
 # Bound once: tests replace these names in their modules.
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+_encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
 _decode = json.JSONDecoder().decode
 process_id = os.getpid
 _fstat = os.fstat
@@ -31,6 +32,19 @@ _poll = select.poll
 sigmask = getattr(_signal, "pthread_sigmask", signal.pthread_sigmask)
 _all_signals = signal.valid_signals()
 _length = struct.Struct("<I")
+
+
+def _make_encode() -> Callable[[Message], str]:
+    """The encoder's `encode`, which makes its C part anew for each message."""
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return _encoder.encode
+    quote = json.encoder.encode_basestring
+    parts = make(None, _encoder.default, quote, None, ":", ",", False, False, True)
+    return lambda message: "".join(parts(message, 0))
+
+
+_encode = _make_encode()
 
 
 class EngineGone(Exception):

@@ -78,32 +78,45 @@ def unwrapped(function: Any) -> Any:
     return function
 
 
+class _Inherited:
+    """What an item has from the nodes around it: marks, keywords, the names of its classes."""
+
+    def __init__(self, parent: Any) -> None:
+        self.parent = parent  # keeps its id from being used again
+        self.markers = list(parent.iter_markers())
+        self.keywords = frozenset(KeywordMatcher.from_item(parent)._names)
+        nodes = parent.listchain()
+        self.classes = "::".join(node.name for node in nodes if isinstance(node, pytest.Class))
+
+
 class NodeBuilder:
-    """Turns items into messages; computes the parts that cases of a function share once."""
+    """Turns items into messages; computes the parts that items share once."""
 
     def __init__(self, config: Any, root: str) -> None:
         self._ids = Ids(str(config.rootpath), root)
         self._codes: dict[int, _Code] = {}
-        self._classes: dict[int, str] = {}
+        self._inherited: dict[int, _Inherited] = {}
+        self._named: dict[int, str] = {}
         self._shared: dict[Any, Message] = {}
         self._keep: list[Any] = []  # keeps the ids in the caches from being used again
 
     def by_id(self, items: list[Any]) -> dict[str, list[Any]]:
         """The items of each id; more than one only with odd plugins."""
         found: dict[str, list[Any]] = {}
+        named, name = self._named, self._ids.id
         for item in items:
-            found.setdefault(self._ids.id(item), []).append(item)
+            found.setdefault(named.get(id(item)) or name(item), []).append(item)
         return found
 
     def node(self, item: Any) -> Message:
-        """The message of one item; only the id if the item raises."""
+        """The message of one item, which must stay alive; only the id if the item raises."""
+        nodeid = self._named[id(item)] = self._ids.id(item)
         try:
-            return self._node(item)
+            return self._node(item, nodeid)
         except Exception:
-            nodeid = self._ids.id(item)
             return {"id": nodeid, "path": nodeid.split("::")[0], "name": item.name, "kind": "item"}
 
-    def _node(self, item: Any) -> Message:
+    def _node(self, item: Any, nodeid: str) -> Message:
         function = getattr(item, "_obj", None) if hasattr(item, "callspec") else None
         if function is None or item.extra_keyword_matches:
             shared = self._facts(item)
@@ -117,28 +130,31 @@ class NodeBuilder:
                 self._keep += (item.parent, function, item.own_markers)
             shared = found
         name = item.name
-        node = {"id": self._ids.id(item), **shared, "name": name}
+        node = {"id": nodeid, **shared, "name": name}
         node["keywords"] = [*shared["keywords"], name]
         return node
 
     def _facts(self, item: Any) -> Message:
         """All but the id and the name; the keywords lack the name, too."""
-        markers = list(item.iter_markers())
+        inherited = self._inherited.get(id(item.parent))
+        if inherited is None:
+            inherited = self._inherited[id(item.parent)] = _Inherited(item.parent)
+        markers = [*item.own_markers, *inherited.markers]
+        names = dict.fromkeys([mark.name for mark in markers])
         kind = _kind(item)
         facts: Message = {
             "path": self._ids.path(item),
             "originalname": getattr(item, "originalname", None) or item.name,
-            "markers": list(dict.fromkeys(mark.name for mark in markers)),
-            "keywords": sorted(set(KeywordMatcher.from_item(item)._names) - {item.name}),
+            "markers": list(names),
+            "keywords": sorted(_keywords(item, inherited.keywords)),
             "skip": _skips(item, markers),
-            "xfail": any(mark.name == "xfail" for mark in markers),
+            "xfail": "xfail" in names,
             "kind": kind,
             "param": hasattr(item, "callspec"),
         }
         self._add_location(item, kind, facts)
-        names = self._class_names(item.parent)
-        if names:
-            facts["cls"] = names
+        if inherited.classes:
+            facts["cls"] = inherited.classes
         arguments = [[mark.name, _literals(mark.kwargs)] for mark in markers if mark.kwargs]
         if any(kwargs for _, kwargs in arguments):
             facts["mark_args"] = [pair for pair in arguments if pair[1]]
@@ -149,7 +165,8 @@ class NodeBuilder:
 
     def _add_location(self, item: Any, kind: str, facts: Message) -> None:
         if kind == "function":
-            function = getattr(item.obj, "__func__", item.obj)
+            function = item.obj
+            function = getattr(function, "__func__", function)
             code = self._codes.get(id(function))
             if code is None:
                 code = self._codes[id(function)] = _Code(function)
@@ -165,14 +182,16 @@ class NodeBuilder:
         if line is not None:
             facts["line"] = line
 
-    def _class_names(self, parent: Any) -> str:
-        found = self._classes.get(id(parent))
-        if found is None:
-            nodes = parent.listchain()
-            names = "::".join(node.name for node in nodes if isinstance(node, pytest.Class))
-            found = self._classes[id(parent)] = names
-            self._keep.append(parent)
-        return found
+
+def _keywords(item: Any, inherited: frozenset[str]) -> set[str]:
+    """The words that `-k` finds besides the item's name, as pytest's `KeywordMatcher` has them."""
+    words = {*inherited, *item.extra_keyword_matches}
+    words.update(mark.name for mark in item.own_markers)
+    function = getattr(item, "function", None)
+    if function:
+        words.update(function.__dict__)
+    words.discard(item.name)
+    return words
 
 
 def _kind(item: Any) -> str:

@@ -86,6 +86,8 @@ class _Captured:
         self._capture.tmpfile.flush()
         start, end = self._read_to, self.size()
         self._read_to = end
+        if start == end:
+            return ""
         if end - start <= _TEXT:
             return self._read(start, end)
         head, tail = _TEXT // 4 * 3, _TEXT // 4

@@ -175,8 +175,10 @@ class VerdictBuilder:
 
     def _deciding_phase(self) -> str:
         """The phase that decides; plugins that run a test in another process have other phases."""
+        if "call" in self._reports:
+            return "call"
         others = [phase for phase in self._reports if phase not in _PHASES]
-        return next(phase for phase in ("call", *others, *_PHASES) if phase in self._reports)
+        return next(phase for phase in (*others, *_PHASES) if phase in self._reports)
 
     def _failed_by_subtests(self, failed: list[int]) -> Message:
         texts = [_longrepr(self._subtests[index]) for index in failed]

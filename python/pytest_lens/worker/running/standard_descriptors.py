@@ -16,10 +16,13 @@ class StandardDescriptors:
 
     def __init__(self, config: Any, *others: Any) -> None:
         """`others`: further files that must stay open, or None."""
-        self._standard = [number for number in (0, 1, 2) if _identity(number)]
+        standard = [number for number in (0, 1, 2) if _identity(number)]
         captures = _captures(config)
         files = [*_descriptors(captures), *(file.fileno() for file in others if file is not None)]
-        self._files = [(number, _identity(number)) for number in files]
+        identities = [(number, _identity(number)) for number in files]
+        # These must stay the same files; the standard ones must only be open.
+        self._files = [(number, *file) for number, file in identities if file]
+        self._standard = [number for number in standard if number not in files]
         # Without a capture, tests write to the real ones.
         streams = [getattr(capture, "tmpfile", None) for capture in captures]
         streams = streams or [sys.stdout, sys.stderr]
@@ -27,11 +30,16 @@ class StandardDescriptors:
 
     def are_intact(self) -> bool:
         """Whether they are all still open; a test may have redirected standard output."""
-        return (
-            all(_identity(number) == file for number, file in self._files)
-            and all(map(_identity, self._standard))
-            and not any(map(_is_closed, self._open))
-        )
+        try:
+            for number, device, inode in self._files:
+                stat = _fstat(number)
+                if stat.st_ino != inode or stat.st_dev != device:
+                    return False
+            for number in self._standard:
+                _fstat(number)
+        except OSError:
+            return False
+        return not any(map(_is_closed, self._open))
 
 
 def _captures(config: Any) -> list[Any]:

@@ -89,17 +89,6 @@ impl ImportGraph {
         self.reached_from(reads, changed.iter().map(String::as_str).chain(folders).chain(any), tests)
     }
 
-    /// The test files that a change of any file may reach: they, or what they import, start processes.
-    pub(crate) fn depending_on_any(&self, reads: &FileReaders, tests: &BTreeSet<String>) -> Affected {
-        let starters = self.starters(tests.iter().chain(self.conftests()));
-        self.reached_from(reads, starters.into_iter().chain([ANY_FILE]), tests)
-    }
-
-    /// Whether no source imports this file.
-    pub(crate) fn has_no_importer(&self, path: &str) -> bool {
-        self.importers(path).next().is_none()
-    }
-
     /// As [`ImportGraph::reached_by`], but what processes may read does not count.
     pub(crate) fn importing(
         &self,

@@ -102,19 +102,6 @@ impl Versions {
         self.noted.contains(&run_ms)
     }
 
-    /// The content of a file in a run that began at this time, if it is known.
-    pub(crate) fn content_of(&self, path: &Path, run_ms: u64) -> Option<[u8; 32]> {
-        if self.noted.contains(&run_ms) {
-            return match self.content_in(path, run_ms) {
-                Content::Is(content) => Some(content),
-                Content::Absent | Content::Unsure => None,
-            };
-        }
-        let (until_ms, first) = self.first.as_ref()?;
-        let file = first.files().get(path)?;
-        (run_ms < *until_ms && file.changed < began_at(run_ms)).then_some(file.content)
-    }
-
     /// The files that runs had and that are not in `present`.
     pub(crate) fn missing<'a>(&'a self, present: &'a Code) -> impl Iterator<Item = &'a PathBuf> {
         let first = self.first.iter().flat_map(|(_, first)| first.files().keys());

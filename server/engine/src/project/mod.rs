@@ -22,7 +22,6 @@ pub(crate) mod refresh;
 pub(crate) mod remembered_failure;
 pub(crate) mod staleness;
 pub(crate) mod state;
-pub(crate) mod test_edits;
 pub(crate) mod test_records;
 pub(crate) mod untrusted;
 pub(crate) mod watcher;

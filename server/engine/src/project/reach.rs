@@ -160,22 +160,6 @@ impl<'p> Reach<'p> {
         ids
     }
 
-    /// Whether nothing but pytest uses a test file, and its tests don't depend on any file that changes.
-    pub(crate) fn is_alone(&self, file: &str) -> bool {
-        let by_any = self.graph.depending_on_any(&self.reads, &self.tests);
-        self.tests.contains(file)
-            && self.graph.has_no_importer(file)
-            && self.reads.readers(file).next().is_none()
-            && matches!(by_any, Affected::Files(files) if !files.contains(file))
-    }
-
-    /// The ids of the tests in a file.
-    pub(crate) fn tests_in(&self, file: &str) -> impl Iterator<Item = String> {
-        let inventory = self.project.state.inventory.load();
-        let found = inventory.files.iter().find(|known| *known.path == *file).map(|file| file.nodes.clone());
-        found.into_iter().flatten().map(|node| node.id.to_string())
-    }
-
     /// All test files.
     pub(crate) fn tests(&self) -> &BTreeSet<String> {
         &self.tests

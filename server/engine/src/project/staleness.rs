@@ -19,14 +19,10 @@ use crate::model::versions::{Differences, RunCode, Versions, began_at};
 use crate::project::Project;
 use crate::project::reach::Reach;
 use crate::project::recorder::Command;
-use crate::project::test_edits::{Edits, KnownVersions, test_name};
 use crate::project::test_records::{Judged, Reason};
 
 /// Stale tests, with the time of the run of their outcome in milliseconds since 1970.
 pub(crate) type Stale = HashMap<Arc<str>, u64>;
-
-/// The changed files, whether the engine has seen the run of the outcomes, and edits in these files.
-type Change<'a> = (&'a BTreeSet<String>, bool, Option<&'a Edits>);
 
 /// Replaces the known stale tests; returns the differences.
 pub(crate) fn replace(known: &mut HashSet<Arc<str>>, present: HashSet<Arc<str>>) -> Option<StaleOutcomes> {
@@ -43,7 +39,6 @@ pub(crate) fn replace(known: &mut HashSet<Arc<str>>, present: HashSet<Arc<str>>)
 #[derive(Default)]
 pub(crate) struct Staleness {
     versions: Mutex<Versions>,
-    known: KnownVersions,
     /// A client shows outcomes of earlier runs.
     is_asked_for: AtomicBool,
     /// Serializes reviews.
@@ -144,9 +139,7 @@ fn stale_of(project: &Project, tests: BTreeMap<u64, Vec<Arc<str>>>) -> Stale {
     let elsewhere = project.staleness.take_elsewhere();
     let root = &project.state.root;
     let present = project.fingerprints.code(root, b"");
-    let files: BTreeSet<&str> = tests.values().flatten().map(|id| NodeId::new(id).file()).collect();
-    project.staleness.known.note(project, files.into_iter(), &present);
-    let (changed, seen, edits) = {
+    let (changed, seen) = {
         let mut versions = project.staleness.versions();
         versions.begin(now_ms(), &present);
         for run_ms in elsewhere {
@@ -157,24 +150,18 @@ fn stale_of(project: &Project, tests: BTreeMap<u64, Vec<Arc<str>>>) -> Stale {
         let written = versions.missing(&present).filter(exists).cloned().collect();
         let changed = versions.changed_since(tests.keys().copied(), &present, &written);
         let seen: HashSet<u64> = tests.keys().copied().filter(|at| versions.is_noted(*at)).collect();
-        let known = &project.staleness.known;
-        let edits = |(at, files): (&u64, &Differences)| {
-            Some((*at, known.edits(project, &versions, *at, files.as_ref()?, &present)))
-        };
-        let edits = changed.iter().filter_map(edits).collect();
-        (changed, seen, edits)
+        (changed, seen)
     };
-    judge(project, tests, &changed, &seen, &edits)
+    judge(project, tests, &changed, &seen)
 }
 
 /// The stale ones among tests, by the time of the run of their outcome. `changed`: the files that differ from those of the
-/// run; `seen`: runs that this engine has seen; `edits`: of these files, those of which not all tests are concerned.
+/// run; `seen`: runs that this engine has seen.
 fn judge(
     project: &Project,
     tests: BTreeMap<u64, Vec<Arc<str>>>,
     changed: &BTreeMap<u64, Differences>,
     seen: &HashSet<u64>,
-    edits: &BTreeMap<u64, Edits>,
 ) -> Stale {
     let mut stale = Stale::new();
     let is_same = changed.values().all(|files| files.as_ref().is_some_and(|files| files.is_empty()));
@@ -186,14 +173,12 @@ fn judge(
     let reach = Reach::new(project, all.iter().copied());
     let judged = reach.judged();
     let by_record: HashMap<&str, &Judged> = judged.iter().map(|judged| (judged.id.as_str(), judged)).collect();
-    let mut reached: HashMap<Change<'_>, BTreeSet<String>> = HashMap::new();
+    let mut reached: HashMap<(&BTreeSet<String>, bool), BTreeSet<String>> = HashMap::new();
     for (at, ids) in tests {
         let files = changed.get(&at).and_then(Option::as_deref);
         let is_seen = seen.contains(&at);
-        let edits = edits.get(&at);
         let reached = files.map(|files| {
-            let find = || reached_by(&reach, judged.clone(), files, is_seen, edits);
-            &*reached.entry((files, is_seen, edits)).or_insert_with(find)
+            &*reached.entry((files, is_seen)).or_insert_with(|| reached_by(&reach, judged.clone(), files, is_seen))
         });
         let is_stale = |id: &Arc<str>| {
             let is_reached =
@@ -208,42 +193,15 @@ fn judge(
 
 /// The test files that a change of these files reaches, or tests, if not all of a file. `is_seen`: the engine has seen the
 /// tests read their files.
-fn reached_by(
-    reach: &Reach<'_>,
-    judged: Vec<Judged>,
-    changed: &BTreeSet<String>,
-    is_seen: bool,
-    edits: Option<&Edits>,
-) -> BTreeSet<String> {
-    let files_of = |changed: &BTreeSet<String>| {
-        if is_seen {
-            return reach.of_change(&changed.iter().cloned().collect::<Vec<_>>());
-        }
+fn reached_by(reach: &Reach<'_>, judged: Vec<Judged>, changed: &BTreeSet<String>, is_seen: bool) -> BTreeSet<String> {
+    let files = if is_seen {
+        reach.of_change(&changed.iter().cloned().collect::<Vec<_>>())
+    } else {
         let Impact { everything, files } = reach.of_past_change(changed);
         if everything.is_empty() { files.into_keys().collect() } else { reach.tests().clone() }
     };
-    let mut files = files_of(changed);
-    let alone: Edits = edits
-        .into_iter()
-        .flatten()
-        .filter(|(file, _)| reach.is_alone(file))
-        .map(|(file, names)| (file.clone(), names.clone()))
-        .collect();
-    let mut single = BTreeSet::new();
-    if !alone.is_empty() {
-        let rest: BTreeSet<String> = changed.iter().filter(|file| !alone.contains_key(*file)).cloned().collect();
-        let by_rest = if rest.is_empty() { BTreeSet::new() } else { files_of(&rest) };
-        for (file, names) in alone.iter().filter(|(file, _)| !by_rest.contains(*file)) {
-            files.remove(file);
-            single.extend(reach.tests_in(file).filter(|id| names.contains(test_name(id))));
-        }
-    }
-    let changed: BTreeSet<&String> = changed.iter().collect();
-    let trusted = reach.trusted(judged, &changed);
-    let mut narrowed = reach.narrowed(files, &trusted, &changed);
-    single.retain(|id| !trusted.iter().any(|test| test.id == *id && test.why.is_none()));
-    narrowed.append(&mut single);
-    narrowed
+    let changed = changed.iter().collect();
+    reach.narrowed(files, &reach.trusted(judged, &changed), &changed)
 }
 
 /// Whether a record shows a change that the project's files don't: of variables, packages, or sources that git ignores.

@@ -74,39 +74,3 @@ async fn an_outcome_is_stale_as_long_as_what_its_test_depends_on_is_another() {
     assert_eq!(last_stale(&lab).await, ids(&[TEST_CORE]));
     lab.close().await;
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_edit_within_a_test_concerns_no_other_test_of_its_file() {
-    const FILE: &str =
-        "def helper(): return 1\ndef test_a(): assert helper()\nclass TestB:\n    def test_c(self): pass\n";
-    let lab = Lab::resident(&[
-        CORE,
-        ("test_x.py", FILE),
-        ("test_used.py", "def test_a(): pass\ndef test_b(): pass\n"),
-        ("test_user.py", "import test_used\ndef test_u(): test_used.test_a()\n"),
-    ])
-    .await;
-    let mut log = lab.log();
-    assert_eq!(lab.collect().await, 5);
-    log.deltas().await;
-    assert_eq!(last_stale(&lab).await, ids(&[]));
-    lab.run(Order::all()).await;
-    assert_eq!(last_stale(&lab).await, ids(&[]));
-    let (a, c) = ("test_x.py::test_a", "test_x.py::TestB::test_c");
-    lab.project.write("test_x.py", &FILE.replace("self): pass", "self): assert 1"));
-    assert_eq!(told(&mut log, 1).await, (ids(&[c]), ids(&[])));
-    lab.run(Order::of(&[c])).await;
-    // The outcomes are of two versions of the file.
-    lab.project
-        .write("test_x.py", &FILE.replace("self): pass", "self): assert 2").replace("(): assert", "(): assert 5 and"));
-    assert_eq!(told(&mut log, 2).await, (ids(&[c, a]), ids(&[])));
-    lab.project.write("test_x.py", FILE);
-    assert_eq!(told(&mut log, 3).await, (ids(&[]), ids(&[a])));
-    // A helper, and a test that another file imports, concern all.
-    lab.project.write("test_x.py", &FILE.replace("return 1", "return 2"));
-    assert_eq!(told(&mut log, 4).await, (ids(&[a]), ids(&[])));
-    lab.project.write("test_used.py", "def test_a(): assert 1\ndef test_b(): pass\n");
-    let all = ["test_used.py::test_a", "test_used.py::test_b", "test_user.py::test_u"];
-    assert_eq!(told(&mut log, 5).await, (ids(&all), ids(&[])));
-    lab.close().await;
-}
