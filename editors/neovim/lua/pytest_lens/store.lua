@@ -147,7 +147,7 @@ end
 function Store:on_testStarted(started, changed)
   for _, id in ipairs(started.ids) do
     self.printed[id], self.not_run[id] = nil, nil
-    self:set_mark("running", id, started.runId, changed)
+    self:set_mark('running', id, started.runId, changed)
   end
 end
 
@@ -162,7 +162,7 @@ function Store:on_testOutcome(event, changed)
         run.failed = run.failed + (outcomes.is_failure(outcome.outcome) and 1 or 0)
       end
       local was_running = self.running[outcome.id] ~= nil
-      self:set_mark("running", outcome.id, nil, changed)
+      self:set_mark('running', outcome.id, nil, changed)
       -- A test that was not run keeps its last outcome.
       if outcome.outcome == 'not_run' then
         self.not_run[outcome.id] = { outcome = outcome, was_running = was_running }
@@ -197,7 +197,7 @@ function Store:on_runFinished(run, changed)
   self.runs[run.runId] = nil
   for id, run_id in pairs(self.running) do
     if run_id == run.runId then
-      self:set_mark("running", id, nil, changed)
+      self:set_mark('running', id, nil, changed)
     end
   end
 end
@@ -222,10 +222,10 @@ end
 ---@param changed pytest_lens.Touched
 function Store:on_staleOutcomes(event, changed)
   for _, id in ipairs(event.stale) do
-    self:set_mark("stale", id, true, changed)
+    self:set_mark('stale', id, true, changed)
   end
   for _, id in ipairs(event.fresh) do
-    self:set_mark("stale", id, nil, changed)
+    self:set_mark('stale', id, nil, changed)
   end
 end
 
@@ -241,7 +241,7 @@ function Store:error_of(uri)
 end
 
 ---Marks a test as running (with its run), or its outcome as stale; without a value, takes the mark away.
----@param mark "running"|"stale"
+---@param mark 'running'|'stale'
 ---@param id string
 ---@param value string|true|nil
 ---@param changed pytest_lens.Touched
@@ -261,7 +261,7 @@ end
 ---@param changed pytest_lens.Touched
 function Store:set_result(id, result, changed)
   local old = self.results[id]
-  self:set_mark("stale", id, result and result.stale or nil, changed)
+  self:set_mark('stale', id, result and result.stale or nil, changed)
   self.results[id] = result
   self:count(id, changed, function(tally)
     if old then
@@ -370,8 +370,8 @@ end
 ---@param id string
 ---@param changed pytest_lens.Touched
 function Store:forget(id, changed)
-  self:set_mark("running", id, nil, changed)
-  self:set_mark("stale", id, nil, changed)
+  self:set_mark('running', id, nil, changed)
+  self:set_mark('stale', id, nil, changed)
   if self.results[id] then
     self:set_result(id, nil, changed)
   end
