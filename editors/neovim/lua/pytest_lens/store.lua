@@ -247,7 +247,7 @@ end
 ---@param changed pytest_lens.Touched
 function Store:set_mark(mark, id, value, changed)
   local marks = self[mark] --[[@as table<string, string|true>]]
-  local step = (value and 1 or 0) - (marks[id] and 1 or 0)
+  local step = (value and 1 or 0) - (marks[id] and 1 or 0) --[[@as integer]]
   marks[id] = value
   if step ~= 0 then
     self:count(id, changed, function(tally)
