@@ -165,6 +165,61 @@ def test_files_are_named_before_their_code_runs(project: Project) -> None:
     base.wait("exited", host=host.name)
     host.wait_closed()
     assert [m["path"] for m in host.all("importing")] == ["conftest.py", "sub/test_a.py"]
+    assert [m.get("within") for m in host.all("importing")] == [None, "sub/test_a.py"]
+
+
+CRASHES = {
+    "conftest.py": "",
+    "helper.py": "import os\nopen('data.txt').close()\nos._exit(4)",
+    "sound.py": "",
+    "test_a.py": "import test_sound\nimport sound\nimport helper\ndef test_a(): pass",
+    "test_b.py": "try:\n    import helper\nexcept BaseException: pass\ndef test_b(): pass",
+    "test_dies.py": "import sound\nimport os\nos.abort()",
+    "test_sound.py": "def test_sound(): pass",
+    "data.txt": "",
+}
+
+
+def test_the_innermost_file_is_told_if_crashes_are_known(project: Project) -> None:
+    engine = project(CRASHES)
+    base = engine.base()
+    base.wait("ready")
+    host = engine.fork(base, "collected", crashed=[])
+    base.wait("exited", host=host.name)
+    host.wait_closed()
+    last = host.all("importing")[-1]
+    assert (last["path"], last["within"]) == ("helper.py", "test_a.py")
+    assert [m["path"] for m in host.all("opened")] == [str(engine.root / "data.txt")]
+
+
+def test_a_file_that_crashes_is_an_error_of_those_that_need_it(project: Project) -> None:
+    engine = project(CRASHES)
+    base = engine.base()
+    base.wait("ready")
+    crashed = [
+        {"path": "helper.py", "message": "helper ends", "kind": "ended"},
+        {"path": "test_dies.py", "message": "test_dies takes too long", "kind": "timed_out"},
+    ]
+    host = engine.fork(base, "collected", crashed=crashed)
+    collected = host.wait("collected")
+    assert [(e["path"], e["line"], e["message"], e["crash"]) for e in collected["errors"]] == [
+        ("test_a.py", 3, "helper ends", "ended"),
+        ("test_b.py", None, "helper ends", "ended"),
+        ("test_dies.py", None, "test_dies takes too long", "timed_out"),
+    ]
+    assert [node["id"] for node in host.nodes()] == ["test_sound.py::test_sound"]
+    assert collected["reasons"] == []
+
+
+def test_a_crash_after_the_last_file_is_no_file_s(project: Project) -> None:
+    hook = "import os\ndef pytest_collection_modifyitems():\n    os._exit(4)"
+    engine = project({"conftest.py": hook, "test_a.py": "def test_a(): pass"})
+    base = engine.base()
+    base.wait("ready")
+    host = engine.fork(base, "collected", crashed=[])
+    base.wait("exited", host=host.name)
+    host.wait_closed()
+    assert host.all("importing")[-1] == {"t": "importing"}
 
 
 def test_errors_of_hooks_are_told(project: Project) -> None:

@@ -69,6 +69,9 @@ class Options:
     record: bool = False
     # Measure where the time goes; see `timings`.
     timings: bool = False
+    # Files whose import ended the process or never ended; see `session/importing.py`. None: nothing
+    # is known to crash.
+    crashed: list[dict[str, Any]] | None = None
 
     @classmethod
     def parse(cls, raw: dict[str, Any] | None) -> Options:

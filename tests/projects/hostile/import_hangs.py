@@ -1,12 +1,15 @@
-"""A test file never ends its import: the limit for a collection holds."""
+"""A test file never ends its import: it is an error when the limit for a collection is reached; the others run."""
 
 settings = {"collectTimeoutMs": 1500}
-status = "timeout"
-names = ["test_b.py"]
+status = "failed"
+names = ["test_b.py", "collectTimeoutMs"]
 # --- test_a.py
-def test_it():
+def test_it():  # passed
     pass
 # --- test_b.py
 import threading
 
 threading.Event().wait()
+# --- test_c.py
+def test_it():  # passed
+    pass

@@ -95,6 +95,15 @@ class CollectErrors:
         self._add(path, line_in(error, path), message, message)
         return pytest.CollectReport(collector.nodeid, "failed", message, [])
 
+    def add_crashed(self, collector: Any, report: Any, crash: Message) -> Any:
+        """Add a file that needs one whose import ends the process; returns its failed report."""
+        path = str(getattr(collector, "path", self._root))
+        call = getattr(report, "call", None)
+        line = line_in(call.excinfo.value, path) if call is not None and call.excinfo else None
+        self._add(path, line, crash["message"], crash["message"])
+        self.found[-1]["crash"] = crash["kind"]
+        return pytest.CollectReport(collector.nodeid, "failed", crash["message"], [])
+
 
 def _of_the_project(text: str, error: BaseException | None) -> str:
     """pytest's text without our own frames; for a syntax error, without any frames."""

@@ -41,9 +41,11 @@ class Cache:
         self,
         boot: Boot,
         snapshot: Snapshot | None = None,
-        importing: Callable[[str], None] = lambda path: None,
+        begin: Callable[[str], None] = lambda path: None,
+        end: Callable[[], None] = lambda: None,
     ) -> None:
-        self.importing = importing
+        # Called around the code of a module that pytest rewrites.
+        self.begin, self.end = begin, end
         self._snapshot = snapshot
         self.root = boot.cache_dir
         self._dir = os.path.join(boot.cache_dir, "pyc")
@@ -211,7 +213,10 @@ def executor(hook: Any, config: Any, cache: Cache) -> Callable[[ModuleType], Non
         code = cache.code(path, variant, build)
         if module.__name__ == hypothesis_database.CONFIGURATION:
             code = hypothesis_database.redirected(code, cache.root)
-        cache.importing(path)
-        exec(code, module.__dict__)
+        cache.begin(path)
+        try:
+            exec(code, module.__dict__)
+        finally:
+            cache.end()
 
     return exec_module

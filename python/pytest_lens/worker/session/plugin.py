@@ -38,6 +38,7 @@ from . import (
     xdist_worker,
 )
 from .argument_files import ArgumentFiles
+from .importing import Importing
 from .silent_hooks import SilentHooks
 from .startup_errors import StartupErrors
 from .terminal import TerminalStream
@@ -63,7 +64,12 @@ class LensPlugin:
         self._processes = 0
         self._reports: list[str] = []
         self.screen = TerminalStream(worker.boot.terminal)
-        self._last_importing = ""
+        self._importing = Importing(worker)
+        self._cache = code_cache.Cache(
+            worker.boot, self.snapshot, self._importing.begin, self._importing.end
+        )
+        # What the collection has changed for itself.
+        self._while_collecting = contextlib.ExitStack()
         self._run_arguments: arguments.RunArguments | None = None
         # It left no garbage of the collection to a run.
         self._has_collected_garbage = False
@@ -96,17 +102,8 @@ class LensPlugin:
         if worker.inputs is not None and worker.measurement is None:
             worker.inputs.start()
         rootdir.files_keep_names(worker.root)
-        cache = code_cache.Cache(worker.boot, self.snapshot, self._importing)
-        with code_cache.installed(cache), rootdir.independent_of(worker.options.args):
+        with code_cache.installed(self._cache), rootdir.independent_of(worker.options.args):
             yield
-
-    def _importing(self, path: str) -> None:
-        """Report the file that is about to run its code: it may never end."""
-        if not self.startup_errors.past_startup and path != self._last_importing:
-            self._last_importing = path
-            self._worker.send(
-                {"t": "importing", "path": collect_errors.relative_path(path, self._worker.root)}
-            )
 
     # Before collection
 
@@ -191,14 +188,18 @@ class LensPlugin:
                 self._errors = collect_errors.CollectErrors(self._worker.root, args)
                 arguments.replace_args(self._worker, session.config, self._errors.existing)
             self._started = time.perf_counter() - spent
+        self._while_collecting.enter_context(self._importing.in_detail(self._cache))
         return None
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_make_collect_report(self, collector: Any) -> Iterator[None]:
-        if isinstance(collector, pytest.File) and not isinstance(collector, pytest.Package):
-            self._importing(str(collector.path))
+        self._importing.collects(collector)
         outcome: Any = yield
-        if outcome.excinfo is not None and isinstance(outcome.excinfo[1], SystemExit):
+        crash = self._importing.take_refused()
+        if crash is not None:
+            report = None if outcome.excinfo else outcome.get_result()
+            outcome.force_result(self._errors.add_crashed(collector, report, crash))
+        elif outcome.excinfo is not None and isinstance(outcome.excinfo[1], SystemExit):
             outcome.force_result(self._errors.add_exit(collector, outcome.excinfo[1]))
         elif outcome.excinfo is None and outcome.get_result().failed:
             self._errors.add_failed(collector, outcome.get_result())
@@ -208,6 +209,8 @@ class LensPlugin:
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[Any]) -> Iterator[None]:
         self._in_source = {id(item): index for index, item in enumerate(items)}
+        self._while_collecting.close()
+        self._importing.finish()
         yield
 
     def pytest_deselected(self, items: list[Any]) -> None:

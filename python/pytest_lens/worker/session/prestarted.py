@@ -74,6 +74,7 @@ def wait_for_collect(
         startup_errors.past_startup = True  # this is no error
         pytest.exit("not needed any more", returncode=0)
     worker.role, worker.purpose = "collected", order.get("purpose", "run")
+    worker.options.crashed = order.get("crashed")
     snapshot.forget_path_caches()
     args: list[str] | None = order.get("args")
     return args

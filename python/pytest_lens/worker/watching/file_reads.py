@@ -8,7 +8,7 @@ a reader too, since other tests may get the content from it without reading the 
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, Callable
 
 from .. import site_paths
 from ..unpatched import os
@@ -51,6 +51,8 @@ class FileReads:
         self._new: dict[str, set[str]] = {}
         self._is_project: dict[str, bool] = {}
         self._test: str | None = None
+        # Called at once with each file or folder that is read.
+        self.on_read: Callable[[str], None] | None = None
 
     def test(self, item: Any) -> None:
         """Set the test that runs from now on."""
@@ -96,6 +98,8 @@ class FileReads:
         readers.discard(path)
         self._seen.add(key)
         self._new.setdefault(path, set()).update(readers)
+        if self.on_read is not None and path != ANY_FILE:
+            self.on_read(path)
 
     def _readers(self) -> tuple[bool, set[str]]:
         """Whether the import system reads, and the project's files on the stack."""

@@ -16,7 +16,13 @@ pub(super) async fn collect(project: &Arc<Project>, force: bool) -> Answered {
     let begun = Instant::now();
     // A client forces a collection only at a person's request.
     let purpose = if force { Purpose::List } else { Purpose::Unasked };
+    let timed_out_before = project.pool.timed_out_imports();
     refresh(project, force, purpose).await.map_err(|failure| Refusal::from(&failure))?;
+    let timed_out = project.pool.timed_out_imports();
+    if timed_out != timed_out_before {
+        // The tests of all other files are collected.
+        return Err(Refusal::new(ErrorCode::Timeout, timed_out.1));
+    }
     let inventory = project.state.inventory.load();
     let is_empty = inventory.nodes().next().is_none();
     if let Some((path, error)) = inventory.errors.iter().next().filter(|_| is_empty) {

@@ -1,6 +1,16 @@
 //! A file that could not be collected.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+
+/// How the import of a file fails that leaves no process to report it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum CrashKind {
+    /// It ends the process.
+    Ended,
+    /// It does not end.
+    TimedOut,
+}
 
 /// The place and the reason of a failed collection.
 #[derive(Debug, Clone, Deserialize)]
@@ -12,6 +22,9 @@ pub(crate) struct CollectError {
     /// pytest's text of the error.
     #[serde(default)]
     pub longrepr: Option<String>,
+    /// It needs a file that is not imported, as that would end or hold up the process.
+    #[serde(default)]
+    pub crash: Option<CrashKind>,
 }
 
 impl CollectError {

@@ -273,7 +273,7 @@ mod tests {
     }
 
     fn error(path: &str) -> CollectError {
-        CollectError { path: path.into(), line: Some(3), message: "boom".into(), longrepr: None }
+        CollectError { path: path.into(), line: Some(3), message: "boom".into(), longrepr: None, crash: None }
     }
 
     fn merge(old: &Inventory, scope: &Scope, ids: &[&str], errors: &[CollectError], gone: &[&str]) -> Inventory {

@@ -20,10 +20,11 @@ use crate::model::file_readers::FileReads;
 use crate::model::node::CollectedItem;
 use crate::model::node::{Analyses, Node, NodeMaker};
 use crate::model::scope::Scope;
-use crate::model::timings::{ReportedTime, sums};
+use crate::model::timings::sums;
 use crate::processes::disk_snapshot::Snapshot;
 use crate::processes::exclusive_session::{self, ExclusiveSession, ExitingSessions};
 use crate::processes::file_opens::Window;
+use crate::processes::gathering::{CrashPoint, Gathered, Progress, gather};
 use crate::processes::hub::Hub;
 use crate::processes::launcher::Base;
 use crate::processes::liveness::stopped_too_long;
@@ -32,12 +33,8 @@ use crate::processes::prestarted::Prestarted;
 use crate::processes::process::{Arrival, ExitStatus, NoProcess, Process, ProcessEvent};
 use crate::processes::process_tree::{KillOnDrop, kill_tree};
 use crate::processes::runner::Runner;
-use crate::processes::worker_protocol::{
-    FromWorker, Purpose, Role, ToWorker, WireCollected, WireRead, WireStat, WorkerOptions,
-};
-use crate::timing::{
-    COLLECTION_AGE_LIMIT, EXIT_STATUS_LIMIT, FILE_OPENS_INTERVAL, FORK_COST_MS, FORK_LIMIT, QUICK_COLLECTION_MS,
-};
+use crate::processes::worker_protocol::{Purpose, Role, ToWorker, WireRead, WireStat, WorkerOptions};
+use crate::timing::{COLLECTION_AGE_LIMIT, FILE_OPENS_INTERVAL, FORK_COST_MS, FORK_LIMIT, QUICK_COLLECTION_MS};
 
 /// The processes of which a session is a fork, or which became the session. Their end would end it.
 pub(crate) type Parents = (Arc<Base>, Option<Arc<Prestarted>>);
@@ -107,8 +104,11 @@ pub(crate) enum CollectFailure {
     /// pytest refused its configuration, a conftest or its arguments. The file and the line at fault, if known.
     #[error("{message}")]
     Refused { message: String, path: Option<String>, line: Option<u32> },
-    #[error("{0}")]
-    TimedOut(String),
+    #[error("{message}")]
+    TimedOut { message: String, point: Option<Box<CrashPoint>> },
+    /// The process that collects has ended.
+    #[error("{message}")]
+    Crashed { message: String, point: Option<Box<CrashPoint>> },
     /// There is no process to collect in.
     #[error("{0}")]
     Unreachable(NoProcess),
@@ -131,7 +131,7 @@ impl CollectFailure {
             (_, Scope::Paths(paths)) if paths.len() == 1 => (paths.first().cloned().unwrap_or_default(), None),
             _ => (String::new(), None),
         };
-        CollectError { path, line, message: self.to_string(), longrepr: None }
+        CollectError { path, line, message: self.to_string(), longrepr: None, crash: None }
     }
 }
 
@@ -151,6 +151,8 @@ pub(crate) struct CollectOrder {
     pub exiting: ExitingSessions,
     /// Records opened files from now on, if that matters.
     pub window: Option<Window>,
+    /// What the crashes of the files that it leaves out depend on.
+    pub crash_inputs: Snapshot,
 }
 
 /// The process that collects.
@@ -180,7 +182,7 @@ pub(crate) async fn collect(
     let (mut opened_before, mut from) = (Snapshot::default(), None);
     let arrived = match order.by {
         Collector::Prestarted(prestarted) => {
-            let arrived = prestarted.collect(hub, &order.options.args, purpose).await.map(|(arrived, before)| {
+            let arrived = prestarted.collect(hub, &order.options, purpose).await.map(|(arrived, before)| {
                 opened_before = before;
                 arrived
             });
@@ -196,27 +198,32 @@ pub(crate) async fn collect(
     };
     let (process, mut events) = arrived.map_err(CollectFailure::Unreachable)?;
     let mut unfinished = KillOnDrop(Some(process.pid));
-    let mut importing = None;
+    let mut progress = Progress::default();
     let analyze_ahead = |path: &str| {
         let (path, settings, analyses) = (order.root.join(path), order.settings.clone(), order.analyses.clone());
         tokio::task::spawn_blocking(move || analyses.of(&path, &settings));
     };
     let gathering = async {
         tokio::select! {
-            gathered = gather(&mut events, &mut importing, analyze_ahead) => gathered,
+            gathered = gather(&mut events, &mut progress, analyze_ahead) => gathered.map_err(Some),
             never = looking(order.window.as_ref()) => match never {},
-            () = stopped_too_long(process.pid), if !is_debugged => {
-                kill_tree(process.pid);
-                Err(ended(&ExitStatus { was_stopped: true, ..ExitStatus::default() }, None))
-            }
+            () = stopped_too_long(process.pid), if !is_debugged => Err(None),
         }
     };
     let outcome = tokio::time::timeout(order.limit, gathering).await;
     unfinished.0 = None;
-    let Gathered { items, reads, times, collected } = outcome.unwrap_or_else(|_| {
-        kill_tree(process.pid);
-        Err(CollectFailure::TimedOut(took_too_long(order.limit, importing.as_deref())))
-    })?;
+    let Gathered { items, reads, times, collected } = match outcome {
+        Ok(Ok(gathered)) => gathered,
+        Ok(Err(Some(failure))) => return Err(failure),
+        Ok(Err(None)) => {
+            kill_tree(process.pid);
+            return Err(progress.ended(&ExitStatus { was_stopped: true, ..ExitStatus::default() }));
+        }
+        Err(_) => {
+            kill_tree(process.pid);
+            return Err(progress.timed_out(order.limit));
+        }
+    };
     let source_order = source_order(&items);
     let (root, settings, analyses, variables) = (order.root, order.settings, order.analyses, order.variables);
     let day_left = collected.day_left.and_then(|left| Duration::try_from_secs_f64(left).ok());
@@ -244,6 +251,7 @@ pub(crate) async fn collect(
         let is_certain = opened.is_some();
         snapshot.add(opened.unwrap_or_default());
         snapshot.add(opened_before);
+        snapshot.add(order.crash_inputs);
         (nodes, reasons, snapshot, is_certain, perhaps_read)
     })
     .await
@@ -265,7 +273,11 @@ pub(crate) async fn collect(
     let session = CollectedSession {
         scope: order.scope,
         // It is no other session than one whose time was not measured.
-        options: WorkerOptions { timings: order.options.timings && !shared, ..order.options },
+        options: WorkerOptions {
+            timings: order.options.timings && !shared,
+            crashed: order.options.crashed.filter(|crashed| !crashed.is_empty()),
+            ..order.options
+        },
         tests: Collection::new(nodes, source_order, collected.errors, collected.skipped, collected.deselected),
         reads,
         third_party: collected.third_party,
@@ -294,15 +306,6 @@ pub(crate) async fn collect(
     Ok((session, exclusive))
 }
 
-/// The message for a collection that took too long.
-pub(crate) fn took_too_long(limit: Duration, importing: Option<&str>) -> String {
-    let place = importing.map_or_else(String::new, |path| format!(", while {path} was being imported"));
-    format!(
-        "collecting tests took longer than {} ms{place}; speed it up, or raise pytestLens.collectTimeoutMs",
-        limit.as_millis()
-    )
-}
-
 /// Reads the kernel's events while a session collects, since it keeps a limited number of them.
 async fn looking(window: Option<&Window>) -> Infallible {
     loop {
@@ -311,63 +314,6 @@ async fn looking(window: Option<&Window>) -> Infallible {
             window.look();
         }
     }
-}
-
-/// The messages of a session that collects.
-struct Gathered {
-    items: Vec<CollectedItem>,
-    reads: Vec<FileReads>,
-    times: Vec<ReportedTime>,
-    collected: WireCollected,
-}
-
-/// `begins`: what to do while a file is imported.
-async fn gather(
-    events: &mut mpsc::UnboundedReceiver<ProcessEvent>,
-    importing: &mut Option<String>,
-    begins: impl Fn(&str),
-) -> Result<Gathered, CollectFailure> {
-    let (mut items, mut reads, mut times) = (Vec::new(), Vec::new(), Vec::new());
-    while let Some(event) = events.recv().await {
-        match event {
-            ProcessEvent::Message(message) => match *message {
-                FromWorker::Nodes { items: more } => items.extend(more),
-                FromWorker::Importing { path } => {
-                    begins(&path);
-                    *importing = Some(path);
-                }
-                FromWorker::Reads { reads: more } => reads.extend(more),
-                FromWorker::Timings { spans } => times.extend(spans),
-                FromWorker::Collected(collected) => {
-                    return Ok(Gathered { items, reads, times, collected: *collected });
-                }
-                FromWorker::UsageError { message, path, line } => {
-                    return Err(CollectFailure::Refused { message, path, line });
-                }
-                FromWorker::InternalError { message } => return Err(CollectFailure::Broken(message)),
-                FromWorker::Effect { detail: reason, files } => {
-                    return Err(CollectFailure::OnlyWhenAsked { reason, files });
-                }
-                _ => {}
-            },
-            ProcessEvent::Exited(status) => return Err(ended(&status, importing.take())),
-            // The process that would report its end may have ended with it.
-            ProcessEvent::Lost => {
-                let told = tokio::time::timeout(EXIT_STATUS_LIMIT, events.recv()).await;
-                let status = match told {
-                    Ok(Some(ProcessEvent::Exited(status))) => status,
-                    _ => ExitStatus::default(),
-                };
-                return Err(ended(&status, importing.take()));
-            }
-        }
-    }
-    Err(ended(&ExitStatus::default(), importing.take()))
-}
-
-fn ended(status: &ExitStatus, importing: Option<String>) -> CollectFailure {
-    let place = importing.map_or_else(String::new, |path| format!(" while it imported {path}"));
-    CollectFailure::Broken(format!("the process that collects tests {status}{place}"))
 }
 
 /// Returns whether a file is source of the project. Installed files have a digest only if something reads their text,

@@ -193,6 +193,17 @@ impl Snapshot {
         })
     }
 
+    /// Its folders and lookups, without its files.
+    pub(crate) fn places(&self) -> Snapshot {
+        Snapshot { files: BTreeMap::new(), dirs: self.dirs.clone(), looks: self.looks.clone() }
+    }
+
+    /// Returns whether all files were written before a time. Programs can set the time of the content.
+    pub(crate) fn is_older_than(&self, time: SystemTime) -> bool {
+        let limit = nanoseconds(time);
+        self.files.values().all(|file| file.ctime_ns.unwrap_or(file.mtime_ns) < limit)
+    }
+
     /// Adds the later reads of another process.
     pub(crate) fn absorb(&mut self, later: &Snapshot) {
         self.files.extend(later.files.iter().map(|(path, state)| (path.clone(), state.clone())));
@@ -392,8 +403,12 @@ fn ctime_ns(data: &fs::Metadata) -> i64 {
 
 /// Returns whether a time is old enough for the next change to get a different one.
 fn is_settled(changed_ns: i64) -> bool {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos());
-    i64::try_from(now).unwrap_or(i64::MAX) - changed_ns > RECENT_NS
+    nanoseconds(SystemTime::now()) - changed_ns > RECENT_NS
+}
+
+fn nanoseconds(time: SystemTime) -> i64 {
+    let since = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+    i64::try_from(since).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -89,6 +89,11 @@ impl Base {
         self.root.holds() && self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).is_fresh()
     }
 
+    /// Its own inputs: loaded files, the interpreter, installed packages.
+    pub(crate) fn ground(&self) -> Snapshot {
+        self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// The interpreter's version, and the names and versions of its libraries. Blocks.
     pub(crate) fn libraries(&self) -> String {
         let folders = self.ready.read.dirs.iter().filter(|folder| matches!(folder.3, Counted::Installed));

@@ -3,6 +3,7 @@
 //! Every process is compared with the disk before it is used. Stale ones are dropped, which ends them.
 
 mod collecting;
+mod crashes;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use tokio::time::Instant;
 
 use collecting::OnDemand;
 pub(crate) use collecting::Wanted;
+use crashes::Crashes;
 
 use crate::model::node::Analyses;
 use crate::model::scope::Scope;
@@ -73,6 +75,8 @@ struct State {
     sessions: Vec<Arc<CollectedSession>>,
     /// The reason why collecting needs a request, and the files that led to it.
     on_demand: Option<OnDemand>,
+    /// Files that collections leave out.
+    crashes: Crashes,
     /// The options of the next collection, as far as they can be predicted.
     expected: Option<WorkerOptions>,
     /// Sessions that wait before their collection, each for other options; the last one used first.
@@ -508,6 +512,7 @@ impl Pool {
         let mut state = self.state();
         state.base = None;
         state.prestarted.clear();
+        state.crashes.forget();
     }
 
     /// Drops all sessions and interpreters. Their processes end, those of residents after the teardown of their
@@ -520,6 +525,7 @@ impl Pool {
         state.prestarted.clear();
         state.base = None;
         state.on_demand = None;
+        state.crashes.forget();
     }
 
     /// Whether it has an interpreter, or sessions.

@@ -117,12 +117,12 @@ impl Prestarted {
         }
     }
 
-    /// Starts a collection of these files. Returns its process, and the record of files that were opened while the session was
+    /// Starts a collection with these options' files and known crashes. Returns its process, and the record of files that were opened while the session was
     /// started.
     pub(crate) async fn collect(
         &self,
         hub: &Hub,
-        args: &[String],
+        options: &WorkerOptions,
         purpose: Purpose,
     ) -> Result<(Arrival, Snapshot), NoProcess> {
         let (events, opened) = {
@@ -139,8 +139,8 @@ impl Prestarted {
                 }
             }
         };
-        let args = (*args != *self.options.args).then(|| args.to_vec());
-        arrived.0.send(ToWorker::Collect { purpose, args });
+        let args = (options.args != self.options.args).then(|| options.args.clone());
+        arrived.0.send(ToWorker::Collect { purpose, args, crashed: options.crashed.clone() });
         Ok((arrived, opened))
     }
 

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::collect_error::CollectError;
+use crate::model::collect_error::{CollectError, CrashKind};
 use crate::model::collection::SkippedFile;
 use crate::model::file_readers::FileReads;
 use crate::model::node::CollectedItem;
@@ -71,6 +71,19 @@ pub(crate) struct WorkerOptions {
     /// Measure where the time goes.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub timings: bool,
+    /// Files that are not imported, as they end or hold up the process. `None`: no file is known to crash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crashed: Option<Vec<CrashedFile>>,
+}
+
+/// A file whose import ends the process that collects, or never ends.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub(crate) struct CrashedFile {
+    /// Relative to the root.
+    pub path: String,
+    /// The error of each file that needs it.
+    pub message: String,
+    pub kind: CrashKind,
 }
 
 impl WorkerOptions {
@@ -231,6 +244,9 @@ pub(crate) enum ToWorker {
         /// The files to collect, if they are others than the session's own.
         #[serde(skip_serializing_if = "Option::is_none")]
         args: Option<Vec<String>>,
+        /// As in the options.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        crashed: Option<Vec<CrashedFile>>,
     },
     Run(RunOrder),
     Feed {
@@ -259,8 +275,10 @@ pub(crate) enum FromWorker {
         code: String,
         message: String,
     },
-    /// The collection is about to import a file, given relative to the root.
-    Importing {
+    /// The collection is about to run a file's code, or goes on with it, or (without a path) runs no file's any more.
+    Importing(ImportPoint),
+    /// A session that follows crashes has opened a file that is no source.
+    Opened {
         path: String,
     },
     /// A session waits before its collection.
@@ -364,6 +382,16 @@ pub(crate) enum FromWorker {
         #[serde(default)]
         summary: Option<String>,
     },
+}
+
+/// The code that a collection runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(crate) struct ImportPoint {
+    /// The innermost file whose code runs, relative to the root.
+    pub path: Option<String>,
+    /// The test file that is collected meanwhile.
+    pub within: Option<String>,
 }
 
 /// A base is warm.

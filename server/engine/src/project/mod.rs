@@ -195,6 +195,7 @@ impl Project {
             record: self.records(),
             idle: false,
             timings: false,
+            crashed: None,
         }
     }
 

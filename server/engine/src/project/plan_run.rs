@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::Project;
 use crate::api_error::{Refusal, invalid};
-use crate::model::collect_error::CollectError;
+use crate::model::collect_error::{CollectError, CrashKind};
 use crate::model::collection::SkippedFile;
 use crate::model::inventory::FileError;
 use crate::model::scope::Scope;
@@ -150,7 +150,11 @@ pub(crate) fn choose_in(
     let errors = told_errors(project, broken.iter().copied());
     let runs_nothing = selected.is_empty() || request.options.full_reports;
     if let Some(error) = broken.first().filter(|_| runs_nothing) {
-        return Err(Refusal { errors, ..Refusal::new(ErrorCode::CollectionFailed, error.sentence()) });
+        let code = match error.crash {
+            Some(CrashKind::TimedOut) => ErrorCode::Timeout,
+            _ => ErrorCode::CollectionFailed,
+        };
+        return Err(Refusal { errors, ..Refusal::new(code, error.sentence()) });
     }
     let problems = broken.into_iter().map(CollectError::short).collect();
     let mut skipped: Vec<_> = collected.tests.skipped.iter().filter(|(file, _)| scope.holds(file)).collect();
@@ -380,10 +384,11 @@ impl From<&CollectFailure> for Refusal {
     fn from(failure: &CollectFailure) -> Self {
         let code = match failure {
             CollectFailure::Refused { .. }
+            | CollectFailure::Crashed { .. }
             | CollectFailure::Broken(_)
             | CollectFailure::Unreachable(_)
             | CollectFailure::OnlyWhenAsked { .. } => ErrorCode::CollectionFailed,
-            CollectFailure::TimedOut(_) => ErrorCode::Timeout,
+            CollectFailure::TimedOut { .. } => ErrorCode::Timeout,
         };
         Refusal::new(code, failure.to_string())
     }

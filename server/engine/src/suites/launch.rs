@@ -83,9 +83,10 @@ async fn explain(project: &Arc<Project>, scope: &Scope, arguments: &[String], re
             LaunchErrorCode::InvalidArgs
         }
         CollectFailure::Refused { .. } => LaunchErrorCode::InvalidManifest,
-        CollectFailure::TimedOut(_) | CollectFailure::Broken(_) | CollectFailure::OnlyWhenAsked { .. } => {
-            LaunchErrorCode::CaseEnumeration
-        }
+        CollectFailure::TimedOut { .. }
+        | CollectFailure::Crashed { .. }
+        | CollectFailure::Broken(_)
+        | CollectFailure::OnlyWhenAsked { .. } => LaunchErrorCode::CaseEnumeration,
     };
     failure(code, message)
 }

@@ -1,6 +1,6 @@
 //! Collecting: what is known of a test, in what order, and what is said of files that can't be collected.
 
-use pytest_lens_protocol::{ErrorCode, ItemKind, TestNodeInfo};
+use pytest_lens_protocol::{ErrorCode, ItemKind, RunEndStatus, TestNodeInfo};
 
 use crate::common::{Lab, Order, gone, refused};
 
@@ -181,6 +181,13 @@ async fn an_import_that_hangs_is_ended_and_its_file_named() {
         assert_eq!(code, ErrorCode::Timeout);
         assert!(message.contains("1500") && message.contains("collectTimeoutMs"), "{message}");
         assert!(message.contains("test_hang.py"), "{mode}: {message}");
+        // The other file is collected, and the one that hangs is not imported again.
+        assert_eq!(lab.collect().await, 1);
+        let ran = lab.run(Order::all()).await;
+        assert_eq!(ran.outcomes(), ["test_a.py::test passed"]);
+        assert_eq!(ran.status(), RunEndStatus::Failed, "{mode}");
+        let (code, _) = lab.refusal(Order::of(&["test_hang.py"])).await;
+        assert_eq!(code, ErrorCode::Timeout);
         lab.project.write("test_hang.py", "def test(): pass");
         lab.configure(serde_json::json!({})).await;
         assert_eq!(lab.collect().await, 2);
@@ -219,4 +226,75 @@ async fn shutting_down_ends_a_collection_that_hangs() {
         let answer = crate::common::in_time("the answer to the collection", collecting).await.unwrap();
         refused(answer);
     }
+}
+
+/// Files that crash, each in its own way, and sound ones.
+const CRASHES: [(&str, &str); 8] = [
+    ("conftest.py", ""),
+    ("helper.py", "import os\nwith open('trace', 'a') as trace: trace.write('h')\nos._exit(3)\n"),
+    ("sound.py", ""),
+    ("pkg/__init__.py", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n"),
+    ("pkg/test_p.py", "def test(): pass"),
+    ("test_a.py", "import sound, test_z\ndef test(): pass"),
+    ("test_h.py", "import sound\nimport helper\ndef test(): pass"),
+    ("test_z.py", "def test(): pass"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_crashes_at_import_is_an_error_of_the_files_that_need_it() {
+    for mode in ["embedded", "subprocess"] {
+        let lab = Lab::open_in(mode, &CRASHES).await;
+        let crashes = || lab.project.read("trace").unwrap_or_default().len();
+        let all = async || {
+            let ran = lab.run(Order::all()).await;
+            (ran.outcomes(), ran.status())
+        };
+        let told = |files: &[&str]| files.iter().map(|id| format!("{id} passed")).collect::<Vec<_>>();
+        let sound = told(&["test_a.py::test", "test_z.py::test"]);
+        assert_eq!(all().await, (sound, RunEndStatus::Failed), "{mode}");
+        let errors = lab.log().deltas().await.pop().unwrap().errors;
+        let error = |file: &str| &errors.iter().find(|error| error.uri.ends_with(file)).unwrap().message;
+        assert_eq!(errors.len(), 2, "{mode}: {errors:?}");
+        let (killed, ended) = (error("/pkg/test_p.py"), error("/test_h.py"));
+        assert!(killed.contains("signal 9") && killed.contains("pkg/__init__.py"), "{mode}: {killed}");
+        assert!(ended.contains("status 3") && ended.contains("helper.py"), "{mode}: {ended}");
+        // What is known to crash is not imported again, though another file changes.
+        let before = crashes();
+        lab.project.write("test_z.py", "def test(): pass\ndef test_more(): pass");
+        let more = ["test_a.py::test", "test_z.py::test", "test_z.py::test_more"];
+        assert_eq!(all().await, (told(&more), RunEndStatus::Failed), "{mode}");
+        assert_eq!(crashes(), before, "{mode}");
+        // It is if a client requests it alone.
+        let (_, message) = lab.refusal(Order::of(&["test_h.py"])).await;
+        assert!(message.contains("status 3"), "{mode}: {message}");
+        assert!(crashes() > before, "{mode}");
+        lab.project.write("helper.py", "");
+        let mended = ["test_a.py::test", "test_h.py::test", "test_z.py::test", "test_z.py::test_more"];
+        assert_eq!(all().await, (told(&mended), RunEndStatus::Failed), "{mode}");
+        lab.project.write("pkg/__init__.py", "");
+        let (outcomes, status) = all().await;
+        assert_eq!((outcomes.len(), status), (5, RunEndStatus::Passed), "{mode}");
+        lab.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_that_does_not_happen_again_is_no_error() {
+    let crash = "import os\n\
+                 if not os.path.exists('trace'):\n    open('trace', 'w').close()\n    os.abort()\n\
+                 def test(): pass\n";
+    let lab = Lab::open(&[("test_a.py", crash), ("test_b.py", "def test(): pass")]).await;
+    let ran = lab.run(Order::all()).await;
+    assert_eq!((ran.outcomes().len(), ran.status()), (2, RunEndStatus::Passed));
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conftest_that_crashes_is_one_sentence() {
+    let files = [("sub/conftest.py", "import os\nos._exit(5)"), ("sub/test_a.py", ""), ("test_b.py", "")];
+    let lab = Lab::open(&files).await;
+    let (code, message) = lab.refusal(Order::all()).await;
+    assert_eq!(code, ErrorCode::CollectionFailed);
+    assert!(message.contains("status 5") && message.contains("sub/conftest.py"), "{message}");
+    lab.close().await;
 }

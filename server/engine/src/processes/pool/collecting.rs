@@ -1,10 +1,11 @@
 //! Provides collected sessions: an existing fresh one, or a new one.
 
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use pytest_lens_analysis::PytestSettings;
 
+use super::crashes::LeftOut;
 use super::{Found, PARTS_KEPT, Pool};
 use crate::model::scope::Scope;
 use crate::processes::collected_session::{CollectFailure, CollectOrder, CollectedSession, Collector, collect};
@@ -56,7 +57,9 @@ impl Pool {
     /// An existing fresh session; a run needs one that can be shared. Drops stale ones.
     async fn present(&self, wanted: Wanted<'_>) -> Option<Arc<CollectedSession>> {
         let suits = |collected: &&Arc<CollectedSession>| {
-            collected.serves(wanted.scope, wanted.options) && (wanted.purpose != Purpose::Run || collected.is_shared())
+            collected.serves(wanted.scope, wanted.options)
+                && (wanted.purpose != Purpose::Run || collected.is_shared())
+                && !self.left_out_alone(collected, wanted)
         };
         loop {
             let found = self.state().sessions.iter().find(suits).cloned()?;
@@ -67,12 +70,27 @@ impl Pool {
         }
     }
 
-    /// Makes a new collection. A listing is first tried without effects.
+    /// Makes a new collection, without the files that crash.
     pub(crate) async fn collect(&self, wanted: Wanted<'_>) -> Result<Found, CollectFailure> {
+        let mut left_out = self.known_crashes(wanted).await;
+        loop {
+            let began = SystemTime::now();
+            match self.collect_without(wanted, left_out.as_ref()).await {
+                Ok(found) => {
+                    self.remember_crashes(left_out, &found.collected, wanted);
+                    return Ok(found);
+                }
+                Err(failure) => left_out = Some(self.leave_out(failure, left_out, began, wanted).await?),
+            }
+        }
+    }
+
+    /// A listing is first tried without effects.
+    async fn collect_without(&self, wanted: Wanted<'_>, left_out: Option<&LeftOut>) -> Result<Found, CollectFailure> {
         let is_list = wanted.purpose == Purpose::List;
         let first = if is_list { Wanted { purpose: Purpose::Unasked, ..wanted } } else { wanted };
-        match self.collect_once(first).await {
-            Err(CollectFailure::OnlyWhenAsked { .. }) if is_list => self.collect_once(wanted).await,
+        match self.collect_once(first, left_out).await {
+            Err(CollectFailure::OnlyWhenAsked { .. }) if is_list => self.collect_once(wanted, left_out).await,
             other => other,
         }
     }
@@ -146,10 +164,11 @@ impl Pool {
             purpose: Purpose::Run,
             exiting: self.exiting.clone(),
             window: None,
+            crash_inputs: Snapshot::default(),
         }
     }
 
-    async fn collect_once(&self, wanted: Wanted<'_>) -> Result<Found, CollectFailure> {
+    async fn collect_once(&self, wanted: Wanted<'_>, left_out: Option<&LeftOut>) -> Result<Found, CollectFailure> {
         let Wanted { scope, options, settings, limit, purpose, requested } = wanted;
         if purpose == Purpose::Unasked {
             self.check_on_demand().await?;
@@ -172,7 +191,9 @@ impl Pool {
             None if fork => Collector::Fork,
             None => Collector::Base,
         };
-        let order = CollectOrder { limit, purpose, window, ..self.order(scope, options, settings, by) };
+        let options = WorkerOptions { crashed: left_out.map(|left_out| left_out.files.clone()), ..options };
+        let crash_inputs = left_out.map(|left_out| left_out.inputs.clone()).unwrap_or_default();
+        let order = CollectOrder { limit, purpose, window, crash_inputs, ..self.order(scope, options, settings, by) };
         let outcome = collect(&self.launcher.hub, base, order).await;
         self.learn(&outcome, purpose);
         let (collected, exclusive) = outcome?;

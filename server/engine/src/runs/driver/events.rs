@@ -77,7 +77,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
                     round.stop_all();
                 }
             }
-            FromWorker::Importing { path } => slot.importing = Some(path),
+            FromWorker::Importing(point) => slot.importing = point.path,
             FromWorker::Reads { reads } => (self.tell)(DriverEvent::Reads(reads)),
             FromWorker::Inputs(inputs) if inputs.i < self.plan.selected.len() => {
                 (self.tell)(DriverEvent::Inputs(slot.runner.pid(), inputs));

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::Driver;
-use crate::processes::collected_session::took_too_long;
+use crate::processes::gathering::took_too_long;
 use crate::processes::process::{NoProcess, ProcessEvent};
 use crate::processes::process_tree::kill_tree;
 use crate::processes::worker_protocol::ToWorker;
