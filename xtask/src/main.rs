@@ -4,6 +4,7 @@
 
 mod dist;
 mod doc_paths;
+mod faults;
 mod floors;
 mod impact;
 mod lua_imports;
@@ -47,6 +48,12 @@ enum Chore {
     /// Change code, and check that each test that breaks is among those that `run --affected` selects.
     #[command(disable_help_flag = true)]
     Impact(Passed),
+    /// Kill and stop the engine's processes at random moments: `faults [ROUNDS] [--seed N]`.
+    #[command(disable_help_flag = true)]
+    Faults(Passed),
+    /// Use the engine at random for a long time, and print what it takes of the machine: `soak [MINUTES] [--seed N]`.
+    #[command(disable_help_flag = true)]
+    Soak(Passed),
     /// Build the packages for users.
     Dist(dist::Options),
     /// Compile the program for other systems, as far as this machine has what that needs.
@@ -77,6 +84,8 @@ fn run(chore: Chore) -> anyhow::Result<bool> {
         Chore::Demo(passed) => passed.to("demo"),
         Chore::Fidelity(passed) => passed.to("fidelity"),
         Chore::Impact(passed) => impact::run(&passed.arguments),
+        Chore::Faults(passed) => faults::run("faults.py", &passed.arguments),
+        Chore::Soak(passed) => faults::run("soak.py", &passed.arguments),
         Chore::Dist(options) => dist::run(&options),
         Chore::CheckTargets(options) => targets::run(&options),
         Chore::Codegen(passed) => passed.to("codegen"),

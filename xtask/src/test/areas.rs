@@ -1,7 +1,7 @@
 //! The areas of `cargo xtask test`, in the order in which they run: those that fail quickly come first.
 
 use super::{Area, Tally, halves, neovim, pythons, whole};
-use crate::{tidy, wheel};
+use crate::{faults, tidy, wheel};
 use anyhow::{Result, bail};
 use chores::venv::Venv;
 use chores::{build, paths, process};
@@ -43,6 +43,7 @@ pub(super) const AREAS: &[Area] = &[
         check: package,
     },
     Area { name: "e2e", about: "the built binary from outside (tests/e2e)", check: end_to_end },
+    Area { name: "faults", about: "processes killed at random, and long use (tests/faults), short", check: faults::short },
     Area { name: "mcp", about: "the server for AI agents, by MCP's official client (tests/mcp)", check: agents },
     Area { name: "neovim-lint", about: "format and types of the Neovim plugin", check: neovim::lint },
     Area { name: "neovim", about: "the Neovim plugin in a child Neovim", check: neovim::tests },
@@ -87,6 +88,7 @@ fn python_lint() -> Result<Tally> {
         "../tests/package",
         "../tests/pythons",
         "../tests/impact",
+        "../tests/faults",
         "../editors/neovim/tests",
     ];
     let beside: Vec<&str> = beside.into_iter().filter(|path| root.join("python").join(path).is_dir()).collect();

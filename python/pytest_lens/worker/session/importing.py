@@ -1,4 +1,4 @@
-"""Which file of the project runs its code while the session collects; the engine is told before.
+"""Reports each file of the project that is about to run its code while the session collects.
 
 Its import may end the process, or never end. The engine then has the tests collected without that
 file: it names it in the options of the next session, which refuses to run the file's code, so that

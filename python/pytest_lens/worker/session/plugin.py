@@ -68,7 +68,7 @@ class LensPlugin:
         self._cache = code_cache.Cache(
             worker.boot, self.snapshot, self._importing.begin, self._importing.end
         )
-        # What the collection has changed for itself.
+        # Changes that end with the collection.
         self._while_collecting = contextlib.ExitStack()
         self._run_arguments: arguments.RunArguments | None = None
         # It left no garbage of the collection to a run.

@@ -151,7 +151,7 @@ pub(crate) struct CollectOrder {
     pub exiting: ExitingSessions,
     /// Records opened files from now on, if that matters.
     pub window: Option<Window>,
-    /// What the crashes of the files that it leaves out depend on.
+    /// The inputs of the crashes of the files that it leaves out.
     pub crash_inputs: Snapshot,
 }
 

@@ -23,6 +23,8 @@ pub(crate) struct CrashPoint {
     pub within: String,
     /// Files, other than sources, that the session had opened, if it followed crashes.
     pub opened: Vec<PathBuf>,
+    /// Somebody else may have ended the process.
+    pub may_be_from_outside: bool,
 }
 
 /// How far a collection is.
@@ -45,14 +47,19 @@ impl Progress {
     /// The place at fault; none outside of test files.
     fn crash_point(&mut self) -> Option<Box<CrashPoint>> {
         let ImportPoint { path: Some(path), within: Some(within) } = self.point.clone() else { return None };
-        Some(Box::new(CrashPoint { path, within, opened: std::mem::take(&mut self.opened) }))
+        let opened = std::mem::take(&mut self.opened);
+        Some(Box::new(CrashPoint { path, within, opened, may_be_from_outside: false }))
     }
 
     /// The failure of a collection whose process has ended.
     pub(super) fn ended(&mut self, status: &ExitStatus) -> CollectFailure {
         let place = self.point.path.as_ref().map_or_else(String::new, |path| format!(" while it imported {path}"));
         let message = format!("the process that collects tests {status}{place}");
-        CollectFailure::Crashed { message, point: self.crash_point() }
+        let mut point = self.crash_point();
+        if let Some(point) = &mut point {
+            point.may_be_from_outside = status.may_be_from_outside();
+        }
+        CollectFailure::Crashed { message, point }
     }
 
     /// The failure of a collection that took too long. A file is at fault if it took most of the time.

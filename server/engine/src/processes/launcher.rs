@@ -155,7 +155,7 @@ pub(crate) enum StartError {
 
 impl From<StartError> for NoProcess {
     fn from(error: StartError) -> Self {
-        NoProcess { is_exhaustion: matches!(error, StartError::Exhausted(_)), message: error.to_string() }
+        NoProcess { is_exhaustion: matches!(error, StartError::Exhausted(_)), ..NoProcess::new(error.to_string()) }
     }
 }
 

@@ -449,6 +449,20 @@ impl Pool {
         special: Option<SessionOverrides>,
         alone: bool,
     ) -> Result<Runner, NoProcess> {
+        match self.try_runner(collected, special.clone(), alone).await {
+            Err(reason) if reason.is_passing && !reason.is_exhaustion => {
+                self.try_runner(collected, special, alone).await
+            }
+            came => came,
+        }
+    }
+
+    async fn try_runner(
+        &self,
+        collected: &Arc<CollectedSession>,
+        special: Option<SessionOverrides>,
+        alone: bool,
+    ) -> Result<Runner, NoProcess> {
         self.touch();
         if alone
             && special.is_none()

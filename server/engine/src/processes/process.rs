@@ -38,11 +38,18 @@ pub(crate) struct NoProcess {
     pub message: String,
     /// The machine has no more processes, memory or open files.
     pub is_exhaustion: bool,
+    /// A process has ended that was alive a moment ago: another attempt may succeed.
+    pub is_passing: bool,
 }
 
 impl NoProcess {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        NoProcess { message: message.into(), is_exhaustion: false }
+        NoProcess { message: message.into(), is_exhaustion: false, is_passing: false }
+    }
+
+    /// As a process has ended.
+    fn ended(message: impl Into<String>) -> Self {
+        NoProcess { is_passing: true, ..NoProcess::new(message) }
     }
 }
 
@@ -131,7 +138,7 @@ impl Process {
         let hello = tokio::select! {
             biased;
             hello = hello => hello,
-            () = orphaned => return Err(NoProcess::new("the Python process that was to be forked has ended")),
+            () = orphaned => return Err(NoProcess::ended("the Python process that was to be forked has ended")),
             () = tokio::time::sleep(limit) => {
                 return Err(NoProcess::new(format!("the Python process did not report in within {} s", limit.as_secs())));
             }
@@ -144,9 +151,9 @@ impl Process {
             Err(_) => match events.recv().await {
                 Some(ProcessEvent::Exited(status)) => {
                     let is_exhaustion = status.errno.is_some_and(is_exhaustion);
-                    Err(NoProcess { message: format!("the Python process {status}"), is_exhaustion })
+                    Err(NoProcess { is_exhaustion, ..NoProcess::ended(format!("the Python process {status}")) })
                 }
-                _ => Err(NoProcess::new("the Python process did not report in")),
+                _ => Err(NoProcess::ended("the Python process did not report in")),
             },
         }
     }

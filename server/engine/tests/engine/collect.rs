@@ -258,7 +258,7 @@ async fn a_file_that_crashes_at_import_is_an_error_of_the_files_that_need_it() {
         let (killed, ended) = (error("/pkg/test_p.py"), error("/test_h.py"));
         assert!(killed.contains("signal 9") && killed.contains("pkg/__init__.py"), "{mode}: {killed}");
         assert!(ended.contains("status 3") && ended.contains("helper.py"), "{mode}: {ended}");
-        // What is known to crash is not imported again, though another file changes.
+        // A file that is known to crash is not imported again if another file changes.
         let before = crashes();
         lab.project.write("test_z.py", "def test(): pass\ndef test_more(): pass");
         let more = ["test_a.py::test", "test_z.py::test", "test_z.py::test_more"];

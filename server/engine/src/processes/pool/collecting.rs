@@ -73,12 +73,17 @@ impl Pool {
     /// Makes a new collection, without the files that crash.
     pub(crate) async fn collect(&self, wanted: Wanted<'_>) -> Result<Found, CollectFailure> {
         let mut left_out = self.known_crashes(wanted).await;
+        let mut is_again = false;
         loop {
             let began = SystemTime::now();
             match self.collect_without(wanted, left_out.as_ref()).await {
                 Ok(found) => {
                     self.remember_crashes(left_out, &found.collected, wanted);
                     return Ok(found);
+                }
+                // The process that was to be forked may have ended unseen.
+                Err(CollectFailure::Unreachable(reason)) if reason.is_passing && !reason.is_exhaustion && !is_again => {
+                    is_again = true;
                 }
                 Err(failure) => left_out = Some(self.leave_out(failure, left_out, began, wanted).await?),
             }

@@ -2,8 +2,9 @@
 //! them.
 //!
 //! The first crash may be nobody's fault, so the same is collected again, in a session that follows every import. If it
-//! crashes, too, the innermost file is left out, and so on. A file stays left out until anything changes that its import
-//! may depend on, or a client requests it alone.
+//! crashes, too, the innermost file is left out, and so on. (If somebody else may have ended the process, it must have
+//! happened twice at the same file.) A file stays left out until anything changes that its import may depend on, or a
+//! client requests it alone.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -51,8 +52,10 @@ pub(super) struct LeftOut {
     pub inputs: Snapshot,
     /// Those that crashed just now.
     new: Vec<Crash>,
-    /// Number of collections that changes of files made void.
-    void: usize,
+    /// The test file in which the last collection crashed.
+    suspect: Option<String>,
+    /// Number of collections that were repeated without leaving out more.
+    repeated: usize,
 }
 
 impl Pool {
@@ -93,7 +96,7 @@ impl Pool {
         crashed.any(|error| wanted.scope.holds(&error.path)) && self.is_alone(wanted)
     }
 
-    /// What the next collection leaves out after this one has failed; the failure, if there is no next one.
+    /// The files that the next collection leaves out after this one has failed; the failure, if there is no next one.
     pub(super) async fn leave_out(
         &self,
         failure: CollectFailure,
@@ -107,13 +110,19 @@ impl Pool {
             _ => return Err(failure),
         };
         let Some(mut left_out) = present.or_else(|| (kind == CrashKind::TimedOut).then(LeftOut::default)) else {
-            return Ok(LeftOut::default());
+            let suspect = point.map(|point| point.within);
+            return Ok(LeftOut { suspect, ..LeftOut::default() });
         };
         let is_like = |crash: &&Crash| crash.file.kind == kind;
         let limit = if kind == CrashKind::TimedOut { TIMEOUTS_LIMIT } else { FILES_LIMIT };
         let Some(point) = point.filter(|_| left_out.new.iter().filter(is_like).count() < limit) else {
             return Err(failure);
         };
+        // Two kills by others rarely hit the same file.
+        if point.may_be_from_outside && left_out.suspect.as_ref() != Some(&point.within) {
+            left_out.suspect = Some(point.within);
+            return left_out.repeated(failure);
+        }
         // Without its conftest, a file would be collected as something else.
         let is_conftest = point.path.rsplit('/').next() == Some("conftest.py");
         let path = if is_conftest { point.within.clone() } else { point.path.clone() };
@@ -122,8 +131,7 @@ impl Pool {
         }
         let Some(inputs) = self.inputs_of(*point, began, wanted).await else {
             // It is not known which version of the files has crashed.
-            left_out.void += 1;
-            return if left_out.void < TIMEOUTS_LIMIT { Ok(left_out) } else { Err(failure) };
+            return left_out.repeated(failure);
         };
         let message = failure.to_string();
         tracing::warn!(%path, %message, "a file is left out of the collection");
@@ -189,6 +197,14 @@ impl Pool {
     /// Number of imports that took too long until now, and the last one's message.
     pub(crate) fn timed_out_imports(&self) -> (usize, String) {
         self.state().crashes.timed_out.clone()
+    }
+}
+
+impl LeftOut {
+    /// The same again, unless that was done too often.
+    fn repeated(mut self, failure: CollectFailure) -> Result<Self, CollectFailure> {
+        self.repeated += 1;
+        if self.repeated <= FILES_LIMIT { Ok(self) } else { Err(failure) }
     }
 }
 

@@ -1,0 +1,32 @@
+//! `cargo xtask faults` and `cargo xtask soak`: the engine's processes are killed and stopped at random moments, and the
+//! engine is used at random for a long time, by the programs in `tests/faults`.
+
+use std::ffi::OsString;
+
+use chores::venv::Venv;
+use chores::{build, paths, process};
+
+use crate::test::Tally;
+
+/// Both, short enough for the checks. The seeds of the last long forms are in docs/reliability.md.
+const SHORT: [(&str, &[&str]); 2] = [("faults.py", &["30"]), ("soak.py", &["0.3"])];
+
+/// Runs one of the programs with these arguments.
+pub(crate) fn run(program: &str, arguments: &[OsString]) -> anyhow::Result<bool> {
+    let root = paths::root();
+    let venv = Venv::from_file("e2e", &root.join("tests/requirements.txt"))?;
+    let mut command = venv.python_command();
+    command.current_dir(&root).arg(root.join("tests/faults").join(program)).args(arguments);
+    command.env("PYTEST_LENS_BIN", build::binary("debug")?);
+    Ok(process::status(&mut command)?.success())
+}
+
+/// The short forms.
+pub(crate) fn short() -> anyhow::Result<Tally> {
+    let mut sum = Tally::default();
+    for (program, arguments) in SHORT {
+        let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
+        sum.add(Tally::of(run(program, &arguments)?));
+    }
+    Ok(sum)
+}
