@@ -9,7 +9,7 @@ use chores::{build, paths, process};
 use crate::test::Tally;
 
 /// Both, short enough for the checks. The seeds of the last long forms are in docs/reliability.md.
-const SHORT: [(&str, &[&str]); 2] = [("faults.py", &["30"]), ("soak.py", &["0.3"])];
+const SHORT: [(&str, &[&str]); 2] = [("faults.py", &["12"]), ("soak.py", &["0.3"])];
 
 /// Runs one of the programs with these arguments.
 pub(crate) fn run(program: &str, arguments: &[OsString]) -> anyhow::Result<bool> {
