@@ -2,8 +2,9 @@
 
 It uses `sys.monitoring` (Python 3.12 and later). One tool sees every code object once, when it is
 first executed. A second one is armed for the project's code objects alone: each of them is noted
-once in a test. One that a test calls often is disarmed until the next test. To arm a code object
-again takes as long as a dozen notifications, and `restart_events` arms those of the whole process.
+once in a test. One that a test calls often is disarmed until the next test, and in later tests at
+its first call. To arm a code object again takes as long as a dozen notifications, and
+`restart_events` arms those of the whole process.
 
 The calls between functions serve tests that find a result which an earlier test in the process
 left: they depend on what made it. A function's caller is the project's next frame on the stack;
@@ -19,6 +20,7 @@ import linecache
 import sys
 import traceback
 from _thread import get_ident
+from collections.abc import Iterable
 from types import CodeType, FunctionType, MethodType
 from typing import Any, Callable
 
@@ -68,9 +70,11 @@ class Executed:
         self._codes: dict[int, CodeType] = {}
         self._numbers: dict[int, tuple[int, ...]] = {}
         self._paths: dict[str, str | None] = {}
-        # The code objects that were executed since the last take: how many calls were seen.
+        # The code objects that were executed since the last take, by id: how many calls were seen.
         self._now: dict[int, int] = {}
         self._disarmed: set[int] = set()
+        # Those that a test has called often.
+        self._hot: set[int] = set()
         self._calls: set[int] = set()
         self._new_calls: set[int] = set()
         # Functions that were named by a call and not executed yet: code object, callers.
@@ -94,19 +98,23 @@ class Executed:
         set_local, disable = monitoring.set_local_events, monitoring.DISABLE
         known, note, getframe = self._known, self._note, sys._getframe
         caller_of, calls_of = self._callers.get, self._now.get
-        now, disarmed = self._now, self._disarmed
+        now, disarmed, hot = self._now, self._disarmed, self._hot
 
+        # It is called more often than all else here.
         def executed(code: CodeType, _offset: int) -> Any:
-            number = known[id(code)]
-            calls = calls_of(number)
+            key = id(code)
+            calls = calls_of(key)
             if calls is None:
-                note(number, getframe(1).f_back)
+                note(key, getframe(1).f_back)
+                if key not in hot:
+                    return None
             elif calls < _OFTEN:
-                now[number] = calls + 1
+                now[key] = calls + 1
+                return None
             else:
-                disarmed.add(number)
-                return disable
-            return None
+                hot.add(key)
+            disarmed.add(key)
+            return disable
 
         def first_executed(code: CodeType, _offset: int) -> Any:
             if id(code) in known:
@@ -118,7 +126,7 @@ class Executed:
             else:
                 return disable
             set_local(again, code, events.PY_START)
-            note(known[id(code)], getframe(1).f_back)
+            note(id(code), getframe(1).f_back)
             return disable
 
         def called(code: CodeType, _offset: int, function: object, _argument: object) -> Any:
@@ -151,8 +159,8 @@ class Executed:
         disarmed = list(self._disarmed)
         self._disarmed.difference_update(disarmed)
         for code in disarmed:
-            self._arm(self._codes[code])
-        return self.numbers(codes)
+            self._arm(self._codes[self._known[code]])
+        return self._numbers_of(map(self._known.__getitem__, codes))
 
     def running_elsewhere(self) -> set[int]:
         """The functions that other threads have begun and not ended."""
@@ -167,15 +175,14 @@ class Executed:
                 at = at.f_back
         return found
 
-    def numbers(self, codes: list[int]) -> set[int]:
+    def _numbers_of(self, codes: Iterable[int]) -> set[int]:
         """The inputs of code objects."""
-        found: set[int] = set()
-        for code in codes:
-            found.update(self._numbers[code])
-        return found
+        return set(itertools.chain.from_iterable(map(self._numbers.__getitem__, codes)))
 
     def new_calls(self) -> list[tuple[int, int]]:
         """The calls that were not reported yet: pairs of inputs."""
+        if not self._new_calls:
+            return []
         new = list(self._new_calls)
         self._new_calls.difference_update(new)
         pairs: set[tuple[int, int]] = set()
@@ -193,14 +200,16 @@ class Executed:
             frame = frame.f_back
         return None
 
-    def _note(self, number: int, frame: Any) -> None:
+    def _note(self, key: int, frame: Any) -> None:
         """A code object is executed; `frame`: its caller's."""
-        self._now[number] = 1
+        self._now[key] = 1
         caller_of = self._callers.get
         while frame is not None:
             caller = caller_of(id(frame.f_code))
             if caller is not None:
-                self._note_call(caller << _ID_BITS | number)
+                call = caller << _ID_BITS | self._known[key]
+                if call not in self._calls:
+                    self._note_call(call)
                 return
             frame = frame.f_back
 

@@ -39,6 +39,8 @@ class Nodes:
 
     def new(self) -> list[list[Any]]:
         """The inputs since the last call: number, kind, path, name; empty where there is none."""
+        if len(self._numbers) == self._told:
+            return []
         found = [
             [number, *_parts(*node)] for node, number in list(self._numbers.items())[self._told :]
         ]

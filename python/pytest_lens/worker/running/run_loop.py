@@ -250,7 +250,7 @@ class RunLoop:
         self._worker.send_reads()
         inputs = recorder.end(index) if recorder is not None else None
         if inputs is not None:
-            self._worker.send(inputs)
+            self._worker.channel.post(inputs)  # the outcome follows
         finished: Message = {"t": "finished", "i": index, **verdict, **capture_files.end()}
         intact = self._descriptors is None or self._descriptors.are_intact()
         intact = intact and "warnings" in sys.modules  # without it pytest runs no other test
