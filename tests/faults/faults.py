@@ -173,6 +173,8 @@ def main() -> int:
     parser.add_argument("rounds", nargs="?", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=None)
     options = parser.parse_args()
+    # Its processes end with it, however it ends.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     seed = options.seed if options.seed is not None else int(time.time())
     print(f"{options.rounds} rounds, seed {seed}", flush=True)
     begin = time.monotonic()

@@ -8,6 +8,7 @@ at rest; the program fails if they are higher in the last third than in the seco
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import statistics
@@ -23,6 +24,8 @@ from lab import Lab, RefusedError, WrongError
 
 # Steps between two measurements.
 STEPS = 5
+# Measurements in a third of the time, below which nothing is said about growth.
+FEWEST = 8
 # How much more the last third may take than the second: this factor, and this much.
 FACTOR = 1.1
 SLACK = {"daemon_mb": 8.0, "workers_mb": 40.0, "files": 8.0, "threads": 6.0, "processes": 3.0}
@@ -149,6 +152,8 @@ class Soak:
     def growth(self) -> list[str]:
         """Measures that have grown between the second third and the last."""
         third = len(self.samples) // 3
+        if third < FEWEST:
+            return []  # How many sessions are warm at the moment decides.
         found = []
         for name, slack in SLACK.items():
             values = [getattr(sample, name) for sample in self.samples]
@@ -164,6 +169,8 @@ def main() -> int:
     parser.add_argument("minutes", nargs="?", type=float, default=30.0)
     parser.add_argument("--seed", type=int, default=None)
     options = parser.parse_args()
+    # Its processes end with it, however it ends.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     seed = options.seed if options.seed is not None else int(time.time())
     print(f"{options.minutes} minutes, seed {seed}", flush=True)
     steps = 0
@@ -183,7 +190,8 @@ def main() -> int:
             return 1
         finally:
             for pid in soak.lab.world.processes():
-                os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
     print("\n".join(soak.table()))
     print(f"{steps} steps, seed {seed}: {dict(soak.seen)}")
     growth = soak.growth()
