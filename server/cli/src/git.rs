@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use pytest_lens_platform::files::name_of;
+use pytest_lens_platform::processes::stay_stoppable;
 
 use crate::failure::Failure;
 use crate::suggest;
@@ -139,6 +140,7 @@ fn ask_os(folder: &Path, words: &[&OsStr]) -> Result<Result<Vec<u8>, String>, Fa
     OF_HOOKS.iter().for_each(|name| {
         command.env_remove(name);
     });
+    stay_stoppable(&mut command);
     let output = command.output().map_err(|error| {
         Failure::usage(match error.kind() {
             ErrorKind::NotFound => "`--affected` needs git, which is not on the PATH".to_owned(),

@@ -131,3 +131,49 @@ fn times_of_files_are_those_of_the_clock() {
     assert_eq!(u128::try_from(files::modified_ns(&data)).unwrap(), modified.as_nanos());
     assert!(files::is_executable(&std::env::current_exe().unwrap()) && !files::is_executable(&path));
 }
+
+/// The program of the test below: it starts processes in groups of their own, and says so before each.
+#[cfg(unix)]
+#[tokio::test]
+#[ignore = "a program for another test"]
+async fn starts_many() {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    // As a program does that puts the terminal in order before it stops.
+    let _caught = signal(SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw())).unwrap();
+    for number in 0..300 {
+        println!("it starts {number}");
+        let mut command = tokio::process::Command::new("true");
+        set_own_group(&mut command);
+        let mut child = command.stdin(Stdio::null()).spawn().unwrap();
+        child.wait().await.unwrap();
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_z_does_not_stop_a_process_that_is_being_started() {
+    use std::io::BufRead as _;
+    use std::os::unix::process::CommandExt as _;
+
+    use rustix::process::{Pid, Signal, kill_process_group};
+
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "starts_many", "--ignored", "--nocapture"]).process_group(0);
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let group = Pid::from_child(&child);
+    let output = std::io::BufReader::new(child.stdout.take().unwrap());
+    let presses = std::thread::spawn(move || {
+        for line in output.lines() {
+            if line.unwrap().starts_with("it starts") {
+                kill_process_group(group, Signal::TSTP).unwrap();
+            }
+        }
+    });
+    let handle = ProcessHandle::of(pid(&child)).unwrap();
+    let ended = handle.wait(Instant::now() + Duration::from_secs(30));
+    let _ = kill_process_group(group, Signal::KILL);
+    assert!(ended, "a child that was stopped before it had a group of its own holds up who starts it");
+    assert!(child.wait().unwrap().success());
+    presses.join().unwrap();
+}

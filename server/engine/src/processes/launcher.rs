@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use pytest_lens_platform::processes::{ending_signal, set_own_group};
+use pytest_lens_platform::processes::{ending_signal, set_own_group, stay_stoppable};
 use pytest_lens_platform::stdio::OutputPipe;
 use pytest_lens_protocol::OutputStream;
 use tokio::process::{Child, Command};
@@ -274,7 +274,9 @@ impl Launcher {
             .current_dir(&self.root)
             .envs(&*self.env.lock().unwrap_or_else(PoisonError::into_inner))
             .env("PYTEST_LENS_BOOT", boot);
-        if !self.terminal {
+        if self.terminal {
+            stay_stoppable(command.as_std_mut());
+        } else {
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
             set_own_group(&mut command);
         }

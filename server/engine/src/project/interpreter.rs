@@ -6,6 +6,7 @@ use std::process::Stdio;
 
 use pytest_lens_analysis::FileSettings;
 use pytest_lens_platform::files::is_executable;
+use pytest_lens_platform::processes::stay_stoppable;
 use pytest_lens_platform::python;
 use tokio::process::Command;
 
@@ -173,14 +174,10 @@ async fn of_manager(root: &Path) -> Option<Interpreter> {
         if !used || on_path(OsStr::new(name)).is_none() {
             continue;
         }
-        let asking = Command::new(name)
-            .args(arguments)
-            .current_dir(root)
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .output();
-        let Ok(Ok(answer)) = tokio::time::timeout(MANAGER_LIMIT, asking).await else { continue };
+        let mut command = Command::new(name);
+        command.args(arguments).current_dir(root).stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+        stay_stoppable(command.as_std_mut());
+        let Ok(Ok(answer)) = tokio::time::timeout(MANAGER_LIMIT, command.output()).await else { continue };
         let line = String::from_utf8_lossy(&answer.stdout).lines().next().unwrap_or_default().trim().to_owned();
         let path = PathBuf::from(line);
         let path = if path.is_dir() { python_in(&path) } else { Some(path) };

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use pytest_lens_platform::processes::stay_stoppable;
 use tokio::process::Command;
 
 use crate::processes::launcher::Launcher;
@@ -84,6 +85,7 @@ pub(crate) async fn gather(launcher: &Launcher, folder: &Path, coverage: &Covera
     let mut command = Command::new(launcher.python());
     command.arg("-c").arg(program).current_dir(&launcher.root).envs(env);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+    stay_stoppable(command.as_std_mut());
     match tokio::time::timeout(COVERAGE_REPORT_LIMIT, command.output()).await {
         Ok(Ok(done)) if done.status.success() => {}
         Ok(Ok(done)) => {

@@ -3,6 +3,8 @@
 use std::fs;
 use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::{FallocateFlags, fallocate};
@@ -38,6 +40,15 @@ pub(super) fn kill(handle: &OwnedFd, _pid: i32) -> bool {
 pub(super) fn punch(file: &fs::File, from: u64, length: u64) -> io::Result<()> {
     let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
     Ok(fallocate(file, flags, from, length)?)
+}
+
+/// `posix_spawn` suspends its caller until the child runs its program, and not even a signal wakes it. Ctrl-Z may stop the
+/// child before that, perhaps when it has left the group that `fg` continues. With anything to run in the child, the
+/// standard library forks instead: then it waits as a thread that can be stopped, and the child has the handlers of this
+/// process until it runs its program.
+pub(super) fn stay_stoppable(command: &mut Command) {
+    // SAFETY: the closure does nothing.
+    unsafe { command.pre_exec(|| Ok(())) };
 }
 
 /// Files get their times from this clock, which lags behind the others by a tick.

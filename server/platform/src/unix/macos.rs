@@ -12,6 +12,9 @@ use sysinfo::ProcessStatus;
 use crate::process_list;
 pub(super) use crate::process_list::children;
 
+/// The system starts a child's program in one step.
+pub(super) fn stay_stoppable(_command: &mut std::process::Command) {}
+
 pub(super) fn is_stopped(pid: i32) -> bool {
     process_list::of(pid, |process| process.status() == ProcessStatus::Stop).unwrap_or(false)
 }

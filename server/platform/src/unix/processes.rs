@@ -107,6 +107,13 @@ impl ProcessHandle {
 /// Makes a command's process the leader of a group of its own, which Ctrl-C does not reach.
 pub fn set_own_group(command: &mut tokio::process::Command) {
     command.process_group(0);
+    stay_stoppable(command.as_std_mut());
+}
+
+/// Starts a command's process so that Ctrl-Z at any moment stops this process as well, and both go on after that. For
+/// every command of a program that may have a terminal.
+pub fn stay_stoppable(command: &mut Command) {
+    kernel::stay_stoppable(command);
 }
 
 /// The number of the signal that ended a process.

@@ -96,6 +96,9 @@ pub fn set_own_group(command: &mut tokio::process::Command) {
     command.creation_flags(CREATE_NEW_PROCESS_GROUP | CREATE_NO_WINDOW);
 }
 
+/// Nothing: there is no Ctrl-Z that stops processes.
+pub fn stay_stoppable(_command: &mut Command) {}
+
 /// None: no signal ends a process here.
 #[must_use]
 pub fn ending_signal(_status: ExitStatus) -> Option<i32> {
