@@ -17,7 +17,6 @@ _OWN_PROCESS = {
     "setuponly": "`--setup-only` prints while tests run",
     "setupplan": "`--setup-plan` prints while tests run",
     "basetemp": "`--basetemp` names one folder for all tests",
-    "log_cli_level": "`--log-cli-level` prints while tests run",
     "pyargs": "`--pyargs` names modules",
     "continue_on_collection_errors": "`--continue-on-collection-errors` runs what is left",
     "tx": "`--tx` starts processes that the engine does not",
@@ -89,7 +88,7 @@ def runners(option: Any) -> int | str | None:
     return min(int(count), int(limit)) if limit else int(count)
 
 
-def hindrance(option: Any, argv: Sequence[str], uses_log_cli: bool) -> str | None:
+def hindrance(option: Any, argv: Sequence[str]) -> str | None:
     """Why the engine can't run these tests as pytest does: a clause, or None if it can."""
     if getattr(option, "capture", None) == "no":
         return "`-s` shows output while tests run"
@@ -99,8 +98,6 @@ def hindrance(option: Any, argv: Sequence[str], uses_log_cli: bool) -> str | Non
             continue
         if getattr(option, dest, None):
             return why
-    if uses_log_cli:
-        return "`log_cli` prints while tests run"
     if getattr(option, "dist", "no") == "each":
         return "`--dist each` runs each test several times"
     if getattr(option, "cov_source", None) and not getattr(option, "no_cov", False):

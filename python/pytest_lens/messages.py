@@ -1163,7 +1163,7 @@ class ArtifactRunEventPayload(TypedDict):
 
 
 class RunStart(TypedDict):
-    """The engine accepted a run. It comes again when more tests or errors of nested projects are known.
+    """The engine accepted a run. It comes again as more is known of nested projects.
 
     * ``runId``: The run.
     * ``total``: Number of selected tests, as far as they are known.

@@ -86,8 +86,7 @@ def _hindrance(config: pytest.Config) -> str | None:
     """Why pytest itself runs these tests, or None if the engine does."""
     if config.rootpath != config.invocation_params.dir:
         return f"pytest was started outside of its root {config.rootpath}"
-    uses_log_cli = bool(config.getini("log_cli"))
-    return engine_options.hindrance(config.option, config.invocation_params.args, uses_log_cli)
+    return engine_options.hindrance(config.option, config.invocation_params.args)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -493,3 +493,27 @@ def test_the_terminal_shows_what_pytest_shows(
         at = next(at for at, line in enumerate(shown) if line.startswith("ERROR: Coverage"))
         shown[at - 1 : at + 2] = [shown[at - 1] + shown[at + 1][len(shown[at - 1]) :]]
     assert masked(told) == shown
+
+
+def test_b11_each_nested_project_is_measured_as_in_its_own_folder(
+    world: World, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    code = "def tidy(goods):\n    if goods:\n        return sorted(goods)\n    return None\n"
+    test = "import {0}\ndef test_{0}():\n    assert {0}.tidy([2, 1]) == [1, 2]\n"
+    files = {
+        "web/pytest.ini": "[pytest]\naddopts = --cov-branch\n",
+        "web/web.py": code,
+        "web/test_web.py": test.format("web"),
+        "api/pytest.ini": "[pytest]\npythonpath = src\n",
+        "api/src/api.py": code,
+        "api/test_api.py": test.format("api"),
+    }
+    project = Project(tmp_path_factory.mktemp("measured"), files)
+    words = "-q --cov=. --cov-report=term-missing"
+    told = run(world, project, Line("", words), [str(binary())], tmp_path / "ours")
+    tables = re.findall(r"^Name .*?^TOTAL .*?$", told.out, re.MULTILINE | re.DOTALL)
+    assert (len(tables), told.status) == (2, 0), told
+    python = [str(PLUGINS / "bin" / "python"), "-m", "pytest", "-p", "no:cacheprovider"]
+    for folder, table in zip(("api", "web"), tables):
+        plain = run(world, project, Line("", words, folder), python, tmp_path / folder)
+        assert table in plain.out, f"{told}\n\n{plain}"

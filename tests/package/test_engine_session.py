@@ -150,6 +150,17 @@ def test_options_mean_what_they_mean_in_pytest(world: World) -> None:
         assert shown(ours.stderr) == shown(plain.stderr)
 
 
+def test_live_logs_are_shown_by_none_of_several_runners_as_with_xdist(world: World) -> None:
+    test = 'import logging\ndef test_a(): logging.getLogger().warning("a record")\n'
+    world.write({"pytest.ini": "[pytest]\nlog_cli = true\n", "test_a.py": test})
+    for arguments in ([], ["--log-cli-level=INFO"]):
+        told = pytest_run(world, "--lens", "-n", "2", *arguments)
+        assert told.returncode == 0, told
+        assert "by itself" not in told.stdout
+        assert "test_a.py::test_a PASSED" in told.stdout
+        assert "a record" not in told.stdout
+
+
 def test_a_file_that_cannot_be_collected_is_an_error_as_in_pytest(world: World) -> None:
     world.write({"test_a.py": "def test_a(): pass", "test_b.py": "import no_such_module"})
     plain = pytest_run(world)

@@ -316,7 +316,7 @@ export interface RunEnd {
   exitStatus?: number;
 }
 
-/** The engine accepted a run. It comes again when more tests or errors of nested projects are known. */
+/** The engine accepted a run. It comes again as more is known of nested projects. */
 export interface RunStart {
   /** The run. */
   runId: string;

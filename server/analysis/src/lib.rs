@@ -28,7 +28,9 @@ mod text;
 mod words;
 
 pub use analyze::{FileRole, analyze, analyze_as};
-pub use config::{AddedOptions, CONFIG_FILES, ConfigError, PytestSettings, is_config_file, settings_from, to_bool};
+pub use config::{
+    AddedOptions, CONFIG_FILES, ConfigError, PytestSettings, is_config_file, settings_from, settings_with, to_bool,
+};
 pub use file_paths::NamedPath;
 pub use model::{Call, Calls, DefLine, FileAnalysis, Import, NodeKind, Pos, Span, StaticNode, innermost_at};
 pub use nearest::nearest;

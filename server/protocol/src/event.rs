@@ -84,7 +84,7 @@ fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
-/// The engine accepted a run. It comes again when more tests or errors of nested projects are known.
+/// The engine accepted a run. It comes again as more is known of nested projects.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]

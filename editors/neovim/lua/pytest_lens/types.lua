@@ -138,7 +138,7 @@
 ---@field summaries? pytest_lens.PluginSummary[] The sections of plugins and conftests in pytest's summary, such as a table of coverage; in runs of commands.
 ---@field exitStatus? integer The exit status that a test or hook asked for (`pytest.exit(returncode=...)`).
 
----The engine accepted a run. It comes again when more tests or errors of nested projects are known.
+---The engine accepted a run. It comes again as more is known of nested projects.
 ---@class pytest_lens.RunStart
 ---@field runId string The run.
 ---@field total integer Number of selected tests, as far as they are known.

@@ -15,12 +15,26 @@ use super::{ConfigError, PytestSettings};
 /// # Errors
 /// A configuration with which pytest refuses to start.
 pub fn settings_from(root: &Path, files: &dyn Fn(&Path) -> Option<String>) -> Result<PytestSettings, ConfigError> {
+    settings_with(root, files, &[])
+}
+
+/// The same for a run with these words, whose `-o` count more than those of `addopts`, which they may replace.
+///
+/// # Errors
+/// A configuration with which pytest refuses to start.
+pub fn settings_with(
+    root: &Path,
+    files: &dyn Fn(&Path) -> Option<String>,
+    words: &[String],
+) -> Result<PytestSettings, ConfigError> {
     let located = locate(root, files)?;
     let file = located.inifile.clone().unwrap_or_default();
-    let plain = OptionTable { file: &file, table: &located.table, overrides: &[] };
+    let given = AddedOptions::read(words).overrides;
+    let plain = OptionTable { file: &file, table: &located.table, overrides: &given };
     let addopts = plain.args("addopts")?.unwrap_or_default();
     let added = AddedOptions::read(&addopts);
-    let options = OptionTable { overrides: &added.overrides, ..plain };
+    let overrides = [&added.overrides[..], &given].concat();
+    let options = OptionTable { overrides: &overrides, ..plain };
     let defaults = PytestSettings::default();
     let list = |name: &str, default: Vec<String>| Ok(options.args(name)?.unwrap_or(default));
     Ok(PytestSettings {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub use locate::settings_from;
+pub use locate::{settings_from, settings_with};
 pub use options::AddedOptions;
 pub use tables::{CONFIG_FILES, holds_configuration, is_config_file};
 pub use values::to_bool;

@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use pytest_lens_analysis::{FileSettings, PytestSettings, fnmatch, listing, settings_from, split_words, to_bool};
+use pytest_lens_analysis::{FileSettings, PytestSettings, fnmatch, listing, settings_with, split_words};
 use pytest_lens_protocol::{Settings, WorkerCount};
 
 use super::arguments::{OutputOptions, Run};
@@ -17,7 +17,8 @@ use super::values::Figure;
 /// of `settings`, which are those in the files of `root`. Faults of nested projects are printed to standard error.
 pub(crate) fn of_project(root: &Path, settings: &Settings, options: &Run) -> Added {
     let nested = projects::nested(root, settings);
-    let mut added = read(&projects::configured_in(root, &nested, &options.selectors), &options.passed);
+    let words = [&settings.arguments[..], &options.passed].concat();
+    let mut added = read(&projects::configured_in(root, &nested, &options.selectors), &words);
     added.words.extend(settings.arguments.iter().cloned());
     added.workers = settings.workers;
     added
@@ -49,47 +50,26 @@ pub(crate) struct Added {
     pub workers: Option<WorkerCount>,
 }
 
-/// Reads the additions of pytest's configuration and of `PYTEST_ADDOPTS`. pytest itself reports the faults of its
-/// configuration.
-pub(crate) fn read(root: &Path, passed: &[String]) -> Added {
+/// Reads the additions of pytest's configuration and of `PYTEST_ADDOPTS`, for a run with these arguments. pytest itself
+/// reports the faults of its configuration.
+pub(crate) fn read(root: &Path, arguments: &[String]) -> Added {
     let variable = std::env::var("PYTEST_ADDOPTS").unwrap_or_default();
     let of_variable = split_words(&variable).unwrap_or_default();
-    let all: Vec<&String> = of_variable.iter().chain(passed).collect();
-    let file = of_file(root, last_value(&all, &["-c", "--config-file="]));
-    let mut words = match last_override(&all, "addopts") {
-        Some(words) => split_words(words).unwrap_or_default(),
-        None => file.addopts,
-    };
-    words.extend(of_variable.iter().cloned());
-    let all: Vec<&String> = words.iter().chain(passed).collect();
-    let style = last_override(&all, "console_output_style").or(file.console_output_style.as_deref());
-    let log_cli = last_override(&all, "log_cli").map_or(file.log_cli, |value| to_bool(value).unwrap_or_default());
-    Added { figure: style.map(Figure::of_style).unwrap_or_default(), log_cli, words, workers: None }
+    let settings = configuration(root, &[&of_variable, arguments].concat());
+    let figure = settings.console_output_style.as_deref().map(Figure::of_style).unwrap_or_default();
+    let words = [settings.addopts, of_variable].concat();
+    Added { figure, log_cli: settings.log_cli, words, workers: None }
 }
 
 /// The rest of the last word that begins with one of these.
-fn last_value<'a>(words: &[&'a String], beginnings: &[&str]) -> Option<&'a str> {
+fn last_value<'a>(words: &'a [String], beginnings: &[&str]) -> Option<&'a str> {
     words.iter().rev().find_map(|word| beginnings.iter().find_map(|beginning| word.strip_prefix(beginning)))
 }
 
-/// The value that the last `-o` for this option of the configuration gives it.
-fn last_override<'a>(words: &[&'a String], name: &str) -> Option<&'a str> {
-    let mut found = None;
-    for (at, word) in words.iter().enumerate() {
-        let setting = match word.as_str() {
-            "-o" | "--override-ini" => words.get(at + 1).map(|next| next.as_str()),
-            word => word.strip_prefix("--override-ini=").or_else(|| word.strip_prefix("-o")),
-        };
-        let value = setting.and_then(|setting| setting.strip_prefix(name)?.strip_prefix('='));
-        found = value.or(found);
-    }
-    found
-}
-
-/// The project's configuration file, or the one that `-c` names.
-fn of_file(root: &Path, named: Option<&str>) -> PytestSettings {
-    let settings = match named {
-        None => settings_from(root, &|path| listing::read_text(path).ok()),
+/// pytest's configuration for a run with these words: of the project's file, or the one that `-c` names.
+fn configuration(root: &Path, words: &[String]) -> PytestSettings {
+    let settings = match last_value(words, &["-c", "--config-file="]) {
+        None => settings_with(root, &|path| listing::read_text(path).ok(), words),
         Some(named) => {
             let named = root.join(named);
             // The kind of a file decides how pytest reads it; any name will do.
@@ -101,7 +81,7 @@ fn of_file(root: &Path, named: Option<&str>) -> PytestSettings {
             };
             let folder: PathBuf = named.parent().unwrap_or(root).to_owned();
             let usual = folder.join(usual);
-            settings_from(&folder, &|path| listing::read_text(&named).ok().filter(|_| *path == usual))
+            settings_with(&folder, &|path| listing::read_text(&named).ok().filter(|_| *path == usual), words)
         }
     };
     settings.unwrap_or_default()
@@ -245,5 +225,7 @@ mod tests {
         assert_eq!(read(&["-olog_cli=0", "-oconsole_output_style=times"]), (Figure::Time, false));
         assert_eq!(read(&["-oconsole_output_style=times", "-oconsole_output_style=classic"]), (Figure::None, true));
         assert_eq!(read(&["--override-ini=console_output_style=progress"]), (Figure::Percent, true));
+        assert_eq!(read(&["-oaddopts="]), (Figure::Count, false), "what replaces `addopts` replaces its `-o`");
+        assert_eq!(read(&["-oaddopts=-o log_cli=0 -o console_output_style=none"]).1, false);
     }
 }

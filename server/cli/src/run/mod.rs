@@ -126,7 +126,7 @@ pub(crate) async fn once(
                 return Err(Failure::usage(pytest_options::explained(&message, &parse::run_command())));
             }
             progress.finish(&report, out)?;
-            return Ok(Ended::Ran(exit::INTERRUPTED));
+            return Ok(Ended::Ran(if report.continues { exit::FAILED } else { exit::INTERRUPTED }));
         }
     };
     let mut control = RunControl {

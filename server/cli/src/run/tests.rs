@@ -333,8 +333,28 @@ async fn a_file_that_keeps_a_run_from_beginning_is_shown() {
     =========================== short test summary info ============================
     ERROR t.py - SyntaxError: no
     ERROR u.py - ImportError: no
+    !!!!!!!!!!!!!!!!!!! Interrupted: 2 errors during collection !!!!!!!!!!!!!!!!!!!!
     =================================== 2 errors ===================================
     ");
+}
+
+#[tokio::test]
+async fn a_run_that_has_only_errors_of_collection_is_interrupted_as_in_pytest() {
+    let end = || match finished(RunEndStatus::Failed, counts(0, 0)) {
+        EventPayload::RunFinished(end) => {
+            let message = Some("1 file could not be collected: t.py:1: SyntaxError: no".into());
+            EventPayload::RunFinished(RunEnd { message, ..end })
+        }
+        other => other,
+    };
+    let events = || vec![started_with(0, vec![collect_error("/t.py", 1, "SyntaxError: no")]), end()];
+    let (text, status) = play(events(), "-q").await;
+    assert!(text.contains("!! Interrupted: 1 error during collection !!"), "{text}");
+    assert!(!text.contains("could not be collected"), "{text}");
+    assert_eq!((status, text.lines().last()), (2, Some("1 error in 0.12s")));
+    let (text, status) = play(events(), "-q --continue-on-collection-errors").await;
+    assert!(!text.contains("!!"), "{text}");
+    assert_eq!((status, text.lines().last()), (1, Some("1 error in 0.12s")));
 }
 
 #[tokio::test]

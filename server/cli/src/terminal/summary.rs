@@ -70,7 +70,12 @@ fn ending(text: &mut String, report: &Report, options: &OutputOptions, style: St
     if let Some(limit) = report.limit.filter(|limit| report.failed() >= *limit as usize) {
         line(text, &style.paint(Paint::Red, &style.rule('!', &format!("stopping after {limit} failures"))));
     }
-    let interruption = report.end.as_ref().and_then(interruption);
+    let nothing_ran = report.total == 0 && report.has_errors();
+    let interruption = match &report.end {
+        Some(end) if !(nothing_ran && matches!(end.status, RunEndStatus::Failed)) => interruption(end),
+        _ if nothing_ran && !report.continues => Some(interrupted_by(report.errors.len())),
+        _ => None,
+    };
     if let Some(reason) = interruption.filter(|reason| !plugin_summaries::contain(report, reason)) {
         line(text, &style.paint(Paint::Red, &style.rule('!', &reason)));
     }
@@ -88,6 +93,11 @@ fn ending(text: &mut String, report: &Report, options: &OutputOptions, style: St
 pub(crate) fn timings(report: &Report, style: Style) -> String {
     let timings = report.end.as_ref().and_then(|end| end.timings.as_deref());
     timings.map_or_else(String::new, |timings| table(timings, report.before, report.took, style))
+}
+
+/// pytest's sentence on a run that has only errors of collection.
+fn interrupted_by(errors: usize) -> String {
+    format!("Interrupted: {errors} error{} during collection", if errors == 1 { "" } else { "s" })
 }
 
 /// The reason why the run ended early, if it did.

@@ -64,17 +64,36 @@ async fn alone(session: &Session, request: Request) -> Answered {
         }
         Request::GetInventory { context_id } => collect::inventory(&project(&context_id)?).await,
         Request::Run { context_id, node_ids, workers, maxfail, options } => {
-            let request =
-                RunRequest { node_ids, workers, maxfail, options: options.unwrap_or_default(), repeat: false };
+            let request = RunRequest {
+                node_ids,
+                workers,
+                maxfail,
+                options: options.unwrap_or_default(),
+                repeat: false,
+                reads_events: false,
+            };
             run::and_wait(session, &project(&context_id)?, request).await
         }
         Request::RunWithRerun { context_id, node_ids, workers, maxfail, options } => {
-            let request = RunRequest { node_ids, workers, maxfail, options: options.unwrap_or_default(), repeat: true };
+            let request = RunRequest {
+                node_ids,
+                workers,
+                maxfail,
+                options: options.unwrap_or_default(),
+                repeat: true,
+                reads_events: false,
+            };
             run::and_wait(session, &project(&context_id)?, request).await
         }
         Request::RunStream { context_id, node_ids, workers, maxfail, options } => {
-            let request =
-                RunRequest { node_ids, workers, maxfail, options: options.unwrap_or_default(), repeat: false };
+            let request = RunRequest {
+                node_ids,
+                workers,
+                maxfail,
+                options: options.unwrap_or_default(),
+                repeat: false,
+                reads_events: false,
+            };
             run::stream(session, &project(&context_id)?, request).await
         }
         Request::EnumerateCases { context_id, test_url } => {
@@ -97,7 +116,8 @@ async fn alone(session: &Session, request: Request) -> Answered {
         Request::GetWorkerStatus { context_id } => Ok(status::workers(&project(&context_id)?)),
         Request::DebugRun { context_id, node_ids, options } => {
             let options = options.unwrap_or_default();
-            let request = RunRequest { node_ids, workers: None, maxfail: None, options, repeat: false };
+            let request =
+                RunRequest { node_ids, workers: None, maxfail: None, options, repeat: false, reads_events: false };
             debug::debug(session, &project(&context_id)?, request, "").await
         }
         Request::GetContextStatus { context_id } => Ok(status::status(&project(&context_id)?)),

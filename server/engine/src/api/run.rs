@@ -53,6 +53,7 @@ pub(super) fn complete(end: &RunEnd) -> Response {
 
 /// `run_stream`: returns when the run is recorded. From then on no client owns it, unless the request says so.
 pub(super) async fn stream(session: &Session, project: &Arc<Project>, request: RunRequest) -> Answered {
+    let request = RunRequest { reads_events: true, ..request };
     let ends_with_session = request.options.ends_with_session;
     let (run_id, lease) = begin(session, project, request).await?;
     let total_tests = lease.record().map_or(0, |record| record.total);

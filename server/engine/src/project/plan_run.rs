@@ -36,6 +36,8 @@ pub(crate) struct RunRequest {
     pub options: RunOptions,
     /// Repeat failures, even if the settings don't.
     pub repeat: bool,
+    /// The client reads the events, which tell the errors of a run without tests.
+    pub reads_events: bool,
 }
 
 impl RunRequest {
@@ -148,7 +150,9 @@ pub(crate) fn choose_in(
     let concerns = |error: &&CollectError| scope.is_troubled_by(&error.path);
     let broken: Vec<_> = collected.tests.errors.iter().filter(concerns).collect();
     let errors = told_errors(project, broken.iter().copied());
-    let runs_nothing = selected.is_empty() || request.options.full_reports;
+    // A command reports errors as pytest does, at the end of a run, even if it has no test.
+    let is_command = request.options.source.is_some() && source_of(&request.options)? != Source::Editor;
+    let runs_nothing = (selected.is_empty() && !(is_command && request.reads_events)) || request.options.full_reports;
     if let Some(error) = broken.first().filter(|_| runs_nothing) {
         let code = match error.crash {
             Some(CrashKind::TimedOut) => ErrorCode::Timeout,

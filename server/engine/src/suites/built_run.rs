@@ -223,6 +223,7 @@ async fn run_suite(run_ids: Arc<RunIds>, project: Arc<Project>, suite: RunHandle
             ..RunOptions::default()
         },
         repeat: false,
+        reads_events: false,
     };
     let preparing = async {
         let usual = SessionOverrides::default();

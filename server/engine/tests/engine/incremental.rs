@@ -291,5 +291,9 @@ async fn a_run_has_the_errors_of_its_own_collection() {
     let ran = lab.ended(&run_id).await;
     assert_eq!(errors(&ran.begun.errors), ["test_b.py", "test_c.py"]);
     assert_eq!(ran.status(), RunEndStatus::Failed);
+    let of_command = Order::of(&["test_c.py"]).with(|options| options.source = Some("cli".into()));
+    let ran = lab.run(of_command).await;
+    assert_eq!((errors(&ran.begun.errors), ran.status()), (vec!["test_c.py".into()], RunEndStatus::Failed));
+    assert_eq!(lab.refusal(Order::of(&["test_c.py"])).await.0, ErrorCode::CollectionFailed);
     lab.close().await;
 }

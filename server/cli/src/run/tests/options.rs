@@ -122,10 +122,10 @@ async fn f2_a_file_that_does_not_parse_is_shown_with_its_caret() {
 #[tokio::test]
 async fn f4_a_test_that_was_meant() {
     let fake = Fake::new(move |request| match request {
-        Request::RunStream { node_ids, .. } => Response::Error {
-            code: ErrorCode::InvalidRequest,
-            message: format!("no test {:?}: it was collected and has none of that name", node_ids[0]),
-        },
+        Request::RunStream { node_ids, .. } => Response::error(
+            ErrorCode::InvalidRequest,
+            format!("no test {:?}: it was collected and has none of that name", node_ids[0]),
+        ),
         Request::GetInventory { .. } => Response::InventoryData {
             nodes: vec![node("etc/passwd::test_total[1]"), node("etc/passwd::TestA::test_in"), node("b.py::test_totl")],
             hash: String::new(),

@@ -107,6 +107,7 @@ async fn dispatch(family: Family<'_>, request: Request) -> Result<Answered, Requ
         maxfail,
         options: options.unwrap_or_default(),
         repeat,
+        reads_events: false,
     };
     Ok(match request {
         Request::Collect { force, .. } => family.collect(force).await,

@@ -91,6 +91,7 @@ pub(super) async fn and_wait(session: &Session, project: &Arc<Project>, request:
 
 /// `run_stream`.
 pub(super) async fn stream(session: &Session, project: &Arc<Project>, request: RunRequest) -> Answered {
+    let request = RunRequest { reads_events: true, ..request };
     let ends_with_session = request.options.ends_with_session;
     Ok(match begin(session, project, request).await? {
         Begun::One(run_id, lease) => {
@@ -146,6 +147,7 @@ pub(super) fn of_leaf(leaf: &Leaf, request: &RunRequest, part: &PartArguments) -
         maxfail: request.maxfail,
         options,
         repeat: request.repeat,
+        reads_events: request.reads_events,
     }
 }
 
