@@ -2,12 +2,15 @@
 #![warn(unreachable_pub)]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to the person at the terminal")]
 
+mod coverage;
 mod dist;
 mod doc_paths;
 mod faults;
 mod floors;
+mod fuzz;
 mod impact;
 mod lua_imports;
+mod mutants;
 mod plain_words;
 mod python_imports;
 mod release;
@@ -54,6 +57,13 @@ enum Chore {
     /// Use the engine at random for a long time, and print what it takes of the machine: `soak [MINUTES] [--seed N]`.
     #[command(disable_help_flag = true)]
     Soak(Passed),
+    /// Feed random input to everything that reads input from outside.
+    Fuzz(fuzz::Options),
+    /// Print the lines of protocol, plan and history that their tests execute.
+    Coverage,
+    /// Change protocol, plan and history, one place at a time, and check that a test fails.
+    #[command(disable_help_flag = true)]
+    Mutants(Passed),
     /// Build the packages for users.
     Dist(dist::Options),
     /// Compile the program for other systems, as far as this machine has what that needs.
@@ -86,6 +96,9 @@ fn run(chore: Chore) -> anyhow::Result<bool> {
         Chore::Impact(passed) => impact::run(&passed.arguments),
         Chore::Faults(passed) => faults::run("faults.py", &passed.arguments),
         Chore::Soak(passed) => faults::run("soak.py", &passed.arguments),
+        Chore::Fuzz(options) => fuzz::run(&options),
+        Chore::Coverage => coverage::run(),
+        Chore::Mutants(passed) => mutants::run(&passed.arguments),
         Chore::Dist(options) => dist::run(&options),
         Chore::CheckTargets(options) => targets::run(&options),
         Chore::Codegen(passed) => passed.to("codegen"),

@@ -9,6 +9,9 @@ mod api_error;
 mod clock;
 mod config;
 mod engine;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod idle_projects;
 mod idle_runs;
 mod model;

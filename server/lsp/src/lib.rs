@@ -9,6 +9,9 @@ mod commands;
 mod documents;
 mod engine;
 mod error;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod outgoing;
 mod paths;
 mod requests;

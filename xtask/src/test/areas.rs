@@ -34,6 +34,7 @@ pub(super) const AREAS: &[Area] = &[
     },
     Area { name: "docs", about: "rustdoc of every library, warnings are errors", check: whole::docs },
     Area { name: "rust", about: "cargo test of every crate", check: rust },
+    Area { name: "fuzz", about: "a few seconds of random input for each reader of input", check: crate::fuzz::short },
     Area { name: "python-lint", about: "ruff and mypy over the Python sources", check: python_lint },
     Area { name: "python", about: "the tests of the worker and of the fidelity plugins", check: python },
     Area { name: "pythons", about: "the core of that with every Python and every pytest", check: pythons::run },

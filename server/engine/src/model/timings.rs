@@ -70,7 +70,7 @@ pub(crate) fn sums(times: impl IntoIterator<Item = ReportedTime>) -> Vec<TimeSpe
             own_ms: 0.0,
             total_ms: 0.0,
         });
-        spent.count += count;
+        spent.count = spent.count.saturating_add(count);
         spent.own_ms += own_ms;
         spent.total_ms += total_ms;
     }
@@ -87,7 +87,7 @@ fn slowest(mut things: Vec<TimeSpent>) -> Vec<TimeSpent> {
         let rest = things.split_off(MOST);
         let mut all = TimeSpent { kind: rest[0].kind, name: String::new(), count: 0, own_ms: 0.0, total_ms: 0.0 };
         for spent in rest {
-            all.count += spent.count;
+            all.count = all.count.saturating_add(spent.count);
             all.own_ms += spent.own_ms;
             // One may have gone on in another.
             all.total_ms += spent.own_ms;
@@ -142,6 +142,14 @@ mod tests {
         let names: Vec<_> = whole.run.iter().map(|spent| (&*spent.name, spent.count, spent.own_ms)).collect();
         assert_eq!(names, [("a", 2, 5.0), ("b", 1, 2.0)]);
         assert_eq!((whole.runners, whole.runners_ms), (2, 20.0));
+    }
+
+    #[test]
+    fn the_largest_counts_add_up_to_the_largest() {
+        let most = || ReportedTime(TimeKind::Body, "a".into(), u64::MAX, 1.0, 1.0);
+        assert_eq!(sums([most(), most()])[0].count, u64::MAX);
+        let many = (0..=MOST + 1).map(|number| ReportedTime(TimeKind::Body, number.to_string(), u64::MAX, 1.0, 1.0));
+        assert_eq!(sums(many).last().map(|rest| rest.count), Some(u64::MAX));
     }
 
     #[test]

@@ -39,7 +39,7 @@ impl Warnings {
             match self.0.iter_mut().find(is_same) {
                 Some(old) if old.ids.is_empty() && new.ids.is_empty() => old.count = old.count.max(new.count),
                 Some(old) => {
-                    old.count += new.count;
+                    old.count = old.count.saturating_add(new.count);
                     let fresh: Vec<String> = new.ids.into_iter().filter(|id| !old.ids.contains(id)).collect();
                     old.ids.extend(fresh.into_iter().take(FEW.saturating_sub(old.ids.len())));
                 }
@@ -67,6 +67,13 @@ mod tests {
             count,
             ids: ids.iter().map(|id| (*id).to_owned()).collect(),
         }
+    }
+
+    #[test]
+    fn the_largest_counts_add_up_to_the_largest() {
+        let mut warned = Warnings::default();
+        warned.add(vec![warning("often", usize::MAX, &["a"]), warning("often", usize::MAX, &["b"])]);
+        assert_eq!(warned.take()[0].count, usize::MAX);
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub(super) fn split(stream: WorkerStream) -> io::Result<(Incoming, Outgoing)> {
     let sent = Arc::new(AtomicUsize::new(0));
     let incoming = Incoming {
         reader,
-        codec: LengthDelimitedCodec::builder().little_endian().max_frame_length(MAX_WORKER_FRAME).new_codec(),
+        codec: codec(),
         buffer: BytesMut::new(),
         chunk: vec![0; READ_SIZE],
         pace: Pace { quick: 0, last: Instant::now() },
@@ -42,6 +42,17 @@ pub(super) fn split(stream: WorkerStream) -> io::Result<(Incoming, Outgoing)> {
         started: 0,
     };
     Ok((incoming, Outgoing { writer, sent }))
+}
+
+/// The frames of a worker.
+pub(crate) fn codec() -> LengthDelimitedCodec {
+    LengthDelimitedCodec::builder().little_endian().max_frame_length(MAX_WORKER_FRAME).new_codec()
+}
+
+/// Takes the next message from the bytes that have arrived.
+pub(crate) fn next_message(codec: &mut LengthDelimitedCodec, bytes: &mut BytesMut) -> io::Result<Option<FromWorker>> {
+    let Some(text) = codec.decode(bytes)? else { return Ok(None) };
+    serde_json::from_slice(&text).map(Some).map_err(io::Error::other)
 }
 
 /// The messages of a process.
@@ -62,8 +73,7 @@ impl Incoming {
     /// The next message; `None` at the end of the stream.
     pub(super) async fn next(&mut self) -> io::Result<Option<FromWorker>> {
         loop {
-            if let Some(text) = self.codec.decode(&mut self.buffer)? {
-                let message = serde_json::from_slice(&text).map_err(io::Error::other)?;
+            if let Some(message) = next_message(&mut self.codec, &mut self.buffer)? {
                 if matches!(message, FromWorker::Started { .. }) {
                     self.starts += 1;
                 }

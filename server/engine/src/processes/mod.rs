@@ -6,7 +6,7 @@ pub(crate) mod disk_snapshot;
 pub(crate) mod engine_lock;
 pub(crate) mod exclusive_session;
 pub(crate) mod file_opens;
-mod frames;
+pub(crate) mod frames;
 pub(crate) mod gathering;
 pub(crate) mod hub;
 pub(crate) mod invalidation;

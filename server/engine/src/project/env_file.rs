@@ -8,6 +8,10 @@ use std::path::Path;
 use pytest_lens_analysis::listing::read_text;
 use pytest_lens_protocol::Settings;
 
+/// The longest value, in bytes. Linux starts no program with a longer one, and variables that repeat others grow without
+/// bound: each line of `A=${A}${A}` doubles a value.
+const MOST: usize = 128 << 10;
+
 /// The variables that the settings add to the tests' environment, and the problem with `envFile`, if there is one. In
 /// that case the file's variables are missing.
 pub(crate) fn variables(root: &Path, settings: &Settings) -> (BTreeMap<String, String>, Option<String>) {
@@ -30,8 +34,8 @@ pub(crate) fn variables(root: &Path, settings: &Settings) -> (BTreeMap<String, S
 }
 
 /// Parses an env file: comments, `export`, quotes, values over several lines, `${NAME}` and `${NAME:-default}`. Earlier
-/// lines of the file take precedence over `outer`. Invalid lines are skipped.
-fn parse(text: &str, outer: &dyn Fn(&str) -> Option<String>) -> BTreeMap<String, String> {
+/// lines of the file take precedence over `outer`. Invalid lines are skipped, and values that are longer than [`MOST`].
+pub(crate) fn parse(text: &str, outer: &dyn Fn(&str) -> Option<String>) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let mut rest = text.strip_prefix('\u{feff}').unwrap_or(text);
     while !rest.is_empty() {
@@ -39,8 +43,9 @@ fn parse(text: &str, outer: &dyn Fn(&str) -> Option<String>) -> BTreeMap<String,
         match binding(rest) {
             Some((name, value, length)) => {
                 let known = |name: &str| found.get(name).cloned().or_else(|| outer(name)).unwrap_or_default();
-                let value = expand(&value, &known);
-                found.insert(name.to_owned(), value);
+                if let Some(value) = expand(&value, &known) {
+                    found.insert(name.to_owned(), value);
+                }
                 rest = &rest[length..];
             }
             None => rest = &rest[line_end..],
@@ -108,11 +113,13 @@ fn quoted(text: &str, quote: char) -> Option<(String, usize)> {
     None
 }
 
-/// Replaces `${NAME}` and `${NAME:-default}` by values. `\${` is a literal `${`.
-fn expand(value: &str, known: &dyn Fn(&str) -> String) -> String {
+/// Replaces `${NAME}` and `${NAME:-default}` by values. `\${` is a literal `${`. `None` if that is too long.
+fn expand(value: &str, known: &dyn Fn(&str) -> String) -> Option<String> {
     let mut expanded = String::new();
     let mut rest = value;
-    while let Some(at) = rest.find("${") {
+    while expanded.len() <= MOST
+        && let Some(at) = rest.find("${")
+    {
         let end = rest[at..].find('}').map(|end| at + end);
         let (before, Some(end)) = (&rest[..at], end) else { break };
         let inside = &rest[at + 2..end];
@@ -127,7 +134,7 @@ fn expand(value: &str, known: &dyn Fn(&str) -> String) -> String {
         }
         rest = &rest[end + 1..];
     }
-    expanded + rest
+    Some(expanded + rest).filter(|value| value.len() <= MOST)
 }
 
 #[cfg(test)]
@@ -167,6 +174,14 @@ mod tests {
             ("J", "last"),
         ];
         assert_eq!(values(text), pairs(&expected));
+    }
+
+    #[test]
+    fn values_do_not_grow_without_bound() {
+        let text = "A=0123456789abcdef\n".to_owned() + &"A=${A}${A}\n".repeat(64) + "B=${A}x\nC=1\n";
+        let found = values(&text);
+        let length = |at: usize| found[at].1.len();
+        assert_eq!((length(0), length(1)), (MOST, 1), "{:?}", found.iter().map(|(name, _)| name).collect::<Vec<_>>());
     }
 
     #[test]

@@ -200,3 +200,11 @@ fn request_text(request: &Request) -> Vec<u8> {
 fn text(message: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(message).unwrap_or_default()
 }
+
+/// Counts the messages in these bytes, which arrive in pieces of this length.
+#[cfg(fuzzing)]
+pub(crate) fn count_messages(bytes: &[u8], piece: usize) -> usize {
+    let mut input = Input { input: bytes, piece: vec![0; piece.max(1)], frames: Frames::default() };
+    // Such an input never has to be waited for.
+    std::iter::from_fn(|| input.next().now_or_never().flatten()).count()
+}

@@ -156,7 +156,7 @@ impl Dispatcher {
                 return;
             }
             // A worker that still has tests leaves units to those that have none.
-            let spare = self.queue.len() > self.idle_workers() || worker.held.is_empty();
+            let spare = worker.held.is_empty() || self.queue.len() > self.idle_workers() || self.nobody_else_can(worker);
             worker.unit = if spare { self.take_unit(worker) } else { VecDeque::new() };
             if worker.unit.is_empty() {
                 // Tests that another worker turns out to lack go to those that are left.
@@ -180,6 +180,13 @@ impl Dispatcher {
             self.queue.insert(at, lacking);
         }
         unit
+    }
+
+    /// Whether a test waits that this worker has, and no other one that still takes tests.
+    fn nobody_else_can(&self, worker: &Worker) -> bool {
+        let others = || self.workers.values().filter(|other| !other.ended);
+        let mut waiting = self.queue.iter().flatten();
+        self.may_lack && waiting.any(|index| worker.has(*index) && !others().any(|other| other.has(*index)))
     }
 
     fn idle_workers(&self) -> usize {

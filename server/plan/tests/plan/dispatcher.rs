@@ -239,6 +239,20 @@ fn steps() -> impl Strategy<Value = Vec<(usize, bool)>> {
     prop::collection::vec((0..100_usize, prop::bool::weighted(0.1)), 1..40)
 }
 
+#[test]
+fn a_worker_does_not_end_before_a_test_that_all_others_lack() {
+    let mut dispatcher = Dispatcher::new(vec![vec![0, 1], vec![2, 3, 4]], 4, None).with_own_collections();
+    assert_eq!(dispatcher.next(0), [Command::Feed(vec![0, 1])]);
+    assert_eq!(dispatcher.next(1), [Command::Feed(vec![2, 3, 4])]);
+    for (worker, lacks) in [(2, vec![]), (3, vec![4]), (0, vec![0, 4])] {
+        assert_eq!(dispatcher.lacks(worker, lacks), [0; 0]);
+    }
+    assert_eq!(dispatcher.next(2), [Command::Feed(vec![0])]);
+    assert_eq!(dispatcher.lacks(1, [3, 4]), [0; 0]);
+    // Worker 3 is free and has test 3, but nobody else has test 4.
+    assert_eq!(dispatcher.next(2), [Command::Feed(vec![3, 4])]);
+}
+
 proptest! {
     #[test]
     fn every_test_runs_exactly_once_whatever_the_pace((units, workers) in plan(), steps in steps()) {

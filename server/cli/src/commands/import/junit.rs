@@ -1,7 +1,7 @@
 //! Reads JUnit XML, as pytest and other runners write it: the tests, and the outcome of each attempt.
 //!
-//! A report may come from anywhere, so it is not trusted: no DOCTYPE (and so no entities of its own), limits on size
-//! and depth, and nothing is taken from a file that is not well-formed to its end.
+//! A report may come from anywhere, so it is not trusted: no DOCTYPE (and so no entities of its own), limits on size,
+//! depth and attributes, and nothing is taken from a file that is not well-formed to its end.
 
 use quick_xml::events::attributes::Attribute;
 use quick_xml::events::{BytesStart, Event};
@@ -16,6 +16,9 @@ pub(crate) const MAX_BYTES: u64 = 256 << 20;
 
 /// The deepest nesting of elements.
 const MAX_DEPTH: usize = 64;
+
+/// The most attributes of an element: each is compared with all others of it.
+const MAX_ATTRIBUTES: usize = 100;
 
 /// A report.
 #[derive(Debug, Default, PartialEq)]
@@ -116,6 +119,9 @@ impl Open {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return Err(format!("its elements are nested more than {MAX_DEPTH} deep"));
+        }
+        if element.attributes().with_checks(false).nth(MAX_ATTRIBUTES).is_some() {
+            return Err(format!("an element has more than {MAX_ATTRIBUTES} attributes"));
         }
         let name = element.local_name();
         let name = name.as_ref();
@@ -274,7 +280,9 @@ mod tests {
         let deep = format!("{}{}", "<testsuite>".repeat(70), "</testsuite>".repeat(70));
         let bomb =
             "<?xml version='1.0'?>\n<!DOCTYPE x [<!ENTITY a 'aaaa'><!ENTITY b '&a;&a;'>]>\n<testsuite name='&b;'/>";
-        let texts: [&[u8]; 10] = [
+        let attributes: String = (0..=MAX_ATTRIBUTES).map(|number| format!(" a{number}=''")).collect();
+        let many = format!("<testsuite><a{attributes}/></testsuite>");
+        let texts: [&[u8]; 11] = [
             b"",
             b"plain text",
             b"<html/>",
@@ -285,6 +293,7 @@ mod tests {
             b"<testsuite>\n\n<testcase name='\xff'/></testsuite>",
             bomb.as_bytes(),
             deep.as_bytes(),
+            many.as_bytes(),
         ];
         let told = |text: &[u8]| match parse(text) {
             Err(Invalid { line, why }) => format!("{line}: {why}"),
@@ -301,6 +310,7 @@ mod tests {
         3: this is not UTF-8; convert the report, or have its runner write UTF-8
         2: a DOCTYPE may define entities and is not read; remove it from the report
         1: its elements are nested more than 64 deep
+        1: an element has more than 100 attributes
         "##);
     }
 
