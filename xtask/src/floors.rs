@@ -25,6 +25,7 @@ const HOUSES: [House; 3] = [
     House {
         sources: "server/engine/src/",
         floors: &[
+            &["fuzzing"],
             &["api"],
             &["socket"],
             &["engine", "idle_projects", "idle_runs"],
@@ -40,6 +41,7 @@ const HOUSES: [House; 3] = [
     House {
         sources: "server/lsp/src/",
         floors: &[
+            &["fuzzing"],
             &["server", "server_capabilities"],
             &["transport"],
             &["outgoing"],

@@ -31,7 +31,7 @@ pub fn worker_stream<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> usize {
     run.finish()
 }
 
-/// What a run makes of its processes' messages.
+/// A run's state, made of its processes' messages.
 #[derive(Default)]
 struct Run {
     messages: usize,
