@@ -55,6 +55,19 @@ proptest! {
 }
 
 #[test]
+fn pending_bytes_are_those_that_no_message_has_taken() {
+    let mut reader = FrameReader::new();
+    assert_eq!(reader.pending(), 0);
+    reader.push(&[frame(b"abc").unwrap(), b"\x02\0".to_vec()].concat());
+    assert_eq!(reader.pending(), 9);
+    assert_eq!(reader.next_message(), Ok(Some(&b"abc"[..])));
+    assert_eq!((reader.pending(), reader.is_partial()), (2, true));
+    reader.push(b"\0\0xy");
+    assert_eq!(reader.next_message(), Ok(Some(&b"xy"[..])));
+    assert_eq!((reader.pending(), reader.is_partial()), (0, false));
+}
+
+#[test]
 fn the_length_is_little_endian() {
     assert_eq!(frame(b"abc").unwrap(), b"\x03\0\0\0abc");
 }

@@ -10,6 +10,8 @@ mod framing;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod inventory;
+#[cfg(test)]
 mod peer;
 #[cfg(test)]
 mod peer_types;
@@ -19,3 +21,5 @@ mod roundtrip;
 mod samples;
 #[cfg(test)]
 mod settings;
+#[cfg(test)]
+mod words;

@@ -1,7 +1,9 @@
 //! Settings from JSON: one mistake loses one value, and is reported.
 
 use proptest::prelude::*;
-use pytest_lens_protocol::{ClientSettings, Executor, PartialSettings, RunOnSave, Settings, WorkerCount};
+use pytest_lens_protocol::{
+    ClientSettings, Executor, FixtureReuseSettings, PartialSettings, RunOnSave, Settings, WorkerCount,
+};
 use serde_json::{Value, json};
 
 fn problems(value: Value) -> (Settings, String) {
@@ -195,4 +197,30 @@ proptest! {
         let (given, _) = PartialSettings::read(&json!({ key: value, "timeoutMs": 7 }));
         prop_assert_eq!(given.complete().timeout_ms, Some(7), "one mistake costs one value");
     }
+}
+
+#[test]
+fn the_chosen_settings_are_kept_alone() {
+    let all = given(json!({"codeLens": {"enable": false}, "workers": 2, "flaky": {"window": 3}}));
+    let only = all.only(&["codeLens", "flaky", "ray"]);
+    assert_eq!(only.to_json(), json!({"codeLens": {"enable": false}, "flaky": {"window": 3}}));
+    assert!(!only.is_empty() && all.only(&[]).is_empty());
+}
+
+#[test]
+fn an_age_and_the_scopes_of_kept_fixtures_are_checked() {
+    let reuse = |value: Value| problems(json!({"fixtureReuse": value}));
+    for age in [json!(-0.5), json!(-1)] {
+        let (settings, told) = reuse(json!({"maxAgeSeconds": age}));
+        assert_eq!(settings, Settings::default());
+        assert!(told.contains("is no age; give a finite number of seconds, at least 0"), "{told}");
+    }
+    assert!(FixtureReuseSettings::check_age(f64::INFINITY).is_err());
+    assert!(FixtureReuseSettings::check_age(f64::NAN).is_err());
+    let (settings, told) = reuse(json!({"maxAgeSeconds": 0, "scopes": ["module", "class"]}));
+    assert_eq!((settings.fixture_reuse.max_age_seconds, told), (0.0, String::new()));
+    assert_eq!(settings.fixture_reuse.scopes, ["module", "class"]);
+    let (settings, told) = reuse(json!({"scopes": ["session", "function"]}));
+    assert_eq!(settings, Settings::default());
+    assert!(told.contains("unknown variant `function`"), "{told}");
 }
