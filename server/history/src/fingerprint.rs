@@ -292,6 +292,20 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_changed_at_a_moment_may_have_changed_after_it() {
+        let root = tempfile::tempdir().unwrap();
+        let before = disk_time();
+        write(root.path(), "a.py", "1");
+        let code = Fingerprints::default().code(root.path(), b"");
+        let files: Vec<_> = code.files().iter().collect();
+        let [(path, file)] = files[..] else { panic!("{files:?}") };
+        assert_eq!(path, Path::new("a.py"));
+        assert!(before <= file.changed && file.changed <= disk_time());
+        assert!(!code.is_unchanged_since(file.changed));
+        assert!(code.is_unchanged_since(file.changed + Duration::from_nanos(1)));
+    }
+
+    #[test]
     fn a7_data_templates_and_what_the_caller_knows_of_count() {
         let root = tempfile::tempdir().unwrap();
         let root = root.path();

@@ -156,7 +156,8 @@ impl Dispatcher {
                 return;
             }
             // A worker that still has tests leaves units to those that have none.
-            let spare = worker.held.is_empty() || self.queue.len() > self.idle_workers() || self.nobody_else_can(worker);
+            let spare =
+                worker.held.is_empty() || self.queue.len() > self.idle_workers() || self.nobody_else_can(worker);
             worker.unit = if spare { self.take_unit(worker) } else { VecDeque::new() };
             if worker.unit.is_empty() {
                 // Tests that another worker turns out to lack go to those that are left.

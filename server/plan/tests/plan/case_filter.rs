@@ -30,6 +30,7 @@ fn sets_escapes_and_brackets_of_names() {
     assert_eq!(taken(&["*[!]]"], &names), ["t.py::testa", "t.py::test*"]);
     assert_eq!(taken(&["t.py::test[b*"], &names), ["t.py::test[b-1]", "t.py::test[b]"]);
     assert_eq!(taken(&["*test\\*"], &names), ["t.py::test*"]);
+    assert_eq!(taken(&["*test[?-1*"], &names), ["t.py::test[b-1]"], "a bracket that nothing closes");
     assert_eq!(taken(&["-*[a-b]"], &names), ["t.py::test[a]", "t.py::test[b-1]", "t.py::test[b]", "t.py::test*"]);
 }
 
