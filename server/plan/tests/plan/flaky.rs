@@ -120,3 +120,25 @@ proptest! {
         prop_assert_eq!(judge(&ran, window), judge(&recent, usize::MAX));
     }
 }
+
+#[test]
+fn a_hint_has_every_figure_of_the_verdict() {
+    let verdict = Verdict {
+        is_flaky: true,
+        unstable: false,
+        evidence: Some(Evidence::SameCode),
+        failure_rate: 0.25,
+        flips: 3,
+        total_runs: 8,
+        consecutive_failures: 1,
+        consecutive_passes: 2,
+        recent_outcomes: vec![Outcome::XPassed, Outcome::TimedOut],
+    };
+    let hint = verdict.hint("a.py::t");
+    assert_eq!(
+        (hint.id.as_str(), hint.is_flaky, hint.evidence, hint.failure_rate, hint.flips, hint.total_runs),
+        ("a.py::t", true, Some(Evidence::SameCode), 0.25, 3, 8),
+    );
+    assert_eq!((hint.consecutive_failures, hint.consecutive_passes), (1, 2));
+    assert_eq!(hint.recent_outcomes, ["xpassed", "timed_out"]);
+}

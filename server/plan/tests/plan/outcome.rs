@@ -115,3 +115,13 @@ proptest! {
         prop_assert_eq!(zero, clean && errors == 0 && !outcomes.is_empty());
     }
 }
+
+#[test]
+fn statuses_have_the_names_that_runs_end_with() {
+    use RunStatus::{Failed, InternalError, Killed, Passed, Stopped, TimedOut};
+    let all = [Passed, Failed, Stopped, Killed, TimedOut, InternalError];
+    let names = ["passed", "failed", "stopped", "killed", "timed_out", "internal_error"];
+    assert_eq!(all.map(|status| status.to_string()), names);
+    assert_eq!(all.map(RunStatus::as_str), names);
+    assert_eq!(format!("{:>7}", Failed), " failed");
+}

@@ -42,6 +42,9 @@ fn keywords_select_as_in_pytest() {
     assert!(Keyword::parse("none").unwrap().matches(&["None"]));
     assert!(!Keyword::parse("a").unwrap().matches(&[]));
     assert!(Keyword::parse("\u{1c}\n").unwrap().is_empty());
+    assert!(!Keyword::parse("a").unwrap().is_empty());
+    assert!(MarkerExpr::parse("").unwrap().is_empty());
+    assert!(!MarkerExpr::parse(" ").unwrap().is_empty(), "it selects nothing");
 }
 
 fn mark(name: &str, kwargs: &[(&str, Literal)]) -> Mark {

@@ -170,3 +170,10 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn strategies_are_shown_by_their_names() {
+    let all = [Shards::Hash, Shards::RoundRobin, Shards::DurationBalanced];
+    assert_eq!(all.map(|strategy| strategy.to_string()), ["hash", "round_robin", "duration_balanced"]);
+    assert_eq!(format!("{:>5}", Shards::Hash), " hash");
+}

@@ -137,3 +137,12 @@ fn a_repeated_case_starts_once_and_ends_as_its_last_attempt() {
     assert_eq!(order.case_over(0, Outcome::Failed), None);
     assert_eq!(order.artifact(0, 1), None);
 }
+
+#[test]
+fn a_suites_own_artifact_may_come_at_any_time() {
+    let mut sequence = SuiteSequence::default();
+    assert_eq!(sequence.suite_artifact(3), SuiteStep::SuiteArtifact(3));
+    assert_eq!(sequence.begin(0).count(), 1);
+    assert_eq!(sequence.end(SuiteStatus::Passed), [SuiteStep::SuiteStopped(SuiteStatus::Passed)]);
+    assert_eq!(sequence.suite_artifact(4), SuiteStep::SuiteArtifact(4));
+}
