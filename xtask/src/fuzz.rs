@@ -125,7 +125,7 @@ fn build(profile: &str) -> Result<PathBuf> {
     command.arg(&target);
     match profile {
         "debug" => command.arg("--dev"),
-        _ => command.args(["--release", "--debug-assertions"]),
+        _ => command.args(["--release", "--debug-assertions", "--codegen-units", "16"]),
     };
     // The instrumentation is an unstable option of the compiler; nothing is compiled twice.
     command.env("RUSTC_BOOTSTRAP", "1").env("CARGO_INCREMENTAL", "0");
