@@ -154,6 +154,38 @@ mod tests {
     }
 
     #[test]
+    fn a_report_is_known_by_its_hash() {
+        let uid = Uid::of_content(b"report");
+        let hash: String = Sha256::digest(b"report").iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(Uid::of_hash(&hash), Some(uid));
+        assert_eq!(Uid::of_hash(&hash.to_uppercase()), Some(uid));
+        assert_eq!(uid.to_string(), hash[..32]);
+        for other in ["", &hash[1..], &format!("{hash}0"), &hash.replace(&hash[..1], "g"), &"é".repeat(32)] {
+            assert_eq!(Uid::of_hash(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_run_begins_now() {
+        let (before, run) = (SystemTime::now(), Run::new(Source::Agent, Some("code".into())));
+        let began = UNIX_EPOCH + std::time::Duration::from_millis(run.started_ms + 1);
+        assert!(before < began && began <= SystemTime::now() + std::time::Duration::from_millis(1));
+        assert_eq!((run.source, run.code.as_deref(), run.attempts.len()), (Source::Agent, Some("code"), 0));
+        assert_ne!(run.uid, Uid::default());
+    }
+
+    #[test]
+    fn large_numbers_of_an_attempt_are_cut_off() {
+        let of = |duration_ms, attempt| {
+            let attempt = Attempt { id: "t".into(), outcome: Outcome::Passed, attempt, duration_ms, failure: None };
+            (attempt.duration_us(), attempt.number())
+        };
+        assert_eq!(of(1.2346, 2), (1235, 2));
+        assert_eq!(of(f64::MAX, u32::MAX), (u32::MAX, u16::MAX));
+        assert_eq!(of(-1.0, 0), (0, 0));
+    }
+
+    #[test]
     fn runs_are_told_apart() {
         assert_ne!(Uid::new(), Uid::new());
         assert_eq!(Uid::of_content(b"a"), Uid::of_content(b"a"));

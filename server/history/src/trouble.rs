@@ -62,3 +62,24 @@ impl From<io::Error> for Trouble {
         Self::Unwritable(error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_fault_names_the_file_and_the_way_out() {
+        let told = |trouble: Trouble| trouble.sentence(Path::new("/h.sqlite"));
+        let faults = [
+            (Trouble::Locked, "is locked by another program", "until it lets go"),
+            (Trouble::Damaged("torn".into()), "is damaged (torn)", "move it away"),
+            (Trouble::Newer(9), "has format 9", "use that version, or move the file away"),
+            (Trouble::Unwritable("full".into()), "can't be written (full)", "make room"),
+        ];
+        for (trouble, fault, way_out) in faults {
+            let sentence = told(trouble);
+            assert!(sentence.starts_with(&format!("the history /h.sqlite {fault}")), "{sentence}");
+            assert!(sentence.contains(way_out), "{sentence}");
+        }
+    }
+}
