@@ -86,7 +86,7 @@ def test_functions_are_recorded_for_each_test(project: Project) -> None:
     )
     build = {"pkg/core.py:build", "pkg/core.py:Parser.parse"}
     assert found.used["test_build"] == build | {"test_a.py:test_build"}
-    # What a test calls often is noted again in each later one.
+    # A function that a test calls often is noted again in each later one.
     for test in ("test_often", "test_again", "test_often_again", "test_last"):
         assert found.used[test] == build | {f"test_a.py:{test}"}
     assert found.used["test_nothing"] == {"test_a.py:test_nothing"}
