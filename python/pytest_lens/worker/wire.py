@@ -35,7 +35,7 @@ _length = struct.Struct("<I")
 
 
 def _make_encode() -> Callable[[Message], str]:
-    """The encoder's `encode`, which makes its C part anew for each message."""
+    """The encoder's `encode` with one C part for all messages: its own makes one for each."""
     make = getattr(json.encoder, "c_make_encoder", None)
     if make is None:
         return _encoder.encode

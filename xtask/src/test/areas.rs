@@ -44,7 +44,11 @@ pub(super) const AREAS: &[Area] = &[
         check: package,
     },
     Area { name: "e2e", about: "the built binary from outside (tests/e2e)", check: end_to_end },
-    Area { name: "faults", about: "processes killed at random, and long use (tests/faults), short", check: faults::short },
+    Area {
+        name: "faults",
+        about: "processes killed at random, and long use (tests/faults), short",
+        check: faults::short,
+    },
     Area { name: "mcp", about: "the server for AI agents, by MCP's official client (tests/mcp)", check: agents },
     Area { name: "neovim-lint", about: "format and types of the Neovim plugin", check: neovim::lint },
     Area { name: "neovim", about: "the Neovim plugin in a child Neovim", check: neovim::tests },

@@ -79,7 +79,7 @@ def unwrapped(function: Any) -> Any:
 
 
 class _Inherited:
-    """What an item has from the nodes around it: marks, keywords, the names of its classes."""
+    """The marks, keywords and names of classes that an item has from the nodes around it."""
 
     def __init__(self, parent: Any) -> None:
         self.parent = parent  # keeps its id from being used again
