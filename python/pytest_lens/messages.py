@@ -230,6 +230,17 @@ class FileSkip(TypedDict):
     reason: str
 
 
+class FileWarnings(TypedDict):
+    """How often tests of a file issued a warning.
+
+    * ``path``: Path, relative to the root.
+    * ``count``: Number of occurrences.
+    """
+
+    path: str
+    count: int
+
+
 class FixtureReuseSettings(TypedDict):
     """`pytestLens.fixtureReuse`.
 
@@ -1583,7 +1594,9 @@ class Warning(TypedDict):
     * ``message``: The text of the warning.
     * ``location``: The line that the warning refers to.
     * ``count``: Number of occurrences.
-    * ``ids``: The first few tests that issued it; empty if the collection issued it.
+    * ``ids``: The tests that issued it, one for each of the first nine occurrences; empty if the
+      collection issued it.
+    * ``files``: Number of occurrences in the tests of each file, if there are ten or more in all.
     """
 
     category: str
@@ -1591,6 +1604,7 @@ class Warning(TypedDict):
     location: NotRequired[Location]
     count: int
     ids: NotRequired[list[str]]
+    files: NotRequired[list[FileWarnings]]
 
 
 class InventoryEvent(InventoryDelta):

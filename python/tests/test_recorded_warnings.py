@@ -45,13 +45,14 @@ def test_v12_warnings_are_told_at_the_end_of_a_run(project: Project) -> None:
     warnings = runner.all("done")[0]["warnings"]
     assert {one["path"] for one in warnings} == {str(engine.root / "test_a.py")}
     told = [(one["category"], one["message"], one["ids"]) for one in warnings]
-    two = ["test_a.py::test_two[1]", "test_a.py::test_two[2]"]
+    two = ["test_a.py::test_two[1]"] * 2 + ["test_a.py::test_two[2]"] * 2
     assert told == [
         ("UserWarning", "at import", []),
         ("DeprecationWarning", "f is old", ["test_a.py::test_one"]),
         ("DeprecationWarning", "f is old", two),
     ]
     assert [one["count"] for one in warnings] == [1, 1, 4]
+    assert [one.get("files") for one in warnings] == [None, [["test_a.py", 1]], [["test_a.py", 4]]]
 
 
 def test_v12_a_run_without_warnings_tells_none(project: Project) -> None:

@@ -106,6 +106,14 @@ export interface FileSkip {
   reason: string;
 }
 
+/** How often tests of a file issued a warning. */
+export interface FileWarnings {
+  /** Path, relative to the root. */
+  path: string;
+  /** Number of occurrences. */
+  count: number;
+}
+
 /** `pytestLens.fixtureReuse`. */
 export interface FixtureReuseSettings {
   /** Whether fixtures stay set up between runs. */
@@ -540,8 +548,10 @@ export interface Warning {
   location?: Location;
   /** Number of occurrences. */
   count: number;
-  /** The first few tests that issued it; empty if the collection issued it. */
+  /** The tests that issued it, one for each of the first nine occurrences; empty if the collection issued it. */
   ids?: string[];
+  /** Number of occurrences in the tests of each file, if there are ten or more in all. */
+  files?: FileWarnings[];
 }
 
 /** The parameters of each notification, by its method. */

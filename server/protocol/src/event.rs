@@ -381,9 +381,23 @@ pub struct Warning {
     pub location: Option<Location>,
     /// Number of occurrences.
     pub count: usize,
-    /// The first few tests that issued it; empty if the collection issued it.
+    /// The tests that issued it, one for each of the first nine occurrences; empty if the collection issued it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ids: Vec<String>,
+    /// Number of occurrences in the tests of each file, if there are ten or more in all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileWarnings>,
+}
+
+/// How often tests of a file issued a warning.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct FileWarnings {
+    /// Path, relative to the root.
+    pub path: String,
+    /// Number of occurrences.
+    pub count: usize,
 }
 
 /// The text by which the message of a run's end refers to files that could not be collected; such a run is not a

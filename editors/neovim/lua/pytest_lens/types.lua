@@ -45,6 +45,11 @@
 ---@field line integer The line that skips it, from 1; 0 if it is not known.
 ---@field reason string The reason.
 
+---How often tests of a file issued a warning.
+---@class pytest_lens.FileWarnings
+---@field path string Path, relative to the root.
+---@field count integer Number of occurrences.
+
 ---Flakiness changed.
 ---@class pytest_lens.FlakinessHints
 ---@field hints pytest_lens.Hint[] One hint per test.
@@ -240,7 +245,8 @@
 ---@field message string The text of the warning.
 ---@field location? pytest_lens.Location The line that the warning refers to.
 ---@field count integer Number of occurrences.
----@field ids? string[] The first few tests that issued it; empty if the collection issued it.
+---@field ids? string[] The tests that issued it, one for each of the first nine occurrences; empty if the collection issued it.
+---@field files? pytest_lens.FileWarnings[] Number of occurrences in the tests of each file, if there are ten or more in all.
 
 ---The inventory changed.
 ---@class pytest_lens.InventoryEvent : pytest_lens.InventoryDelta

@@ -9,15 +9,21 @@ from ..wire import Message, cut
 
 # The most different warnings of one run.
 _MANY = 500
-# The most tests that are named with one warning.
-_FEW = 5
+# The most occurrences whose tests are named with one warning.
+_FEW = 9
+
+
+# Category, message, file and line.
+_Key = tuple[str, str, str, int]
 
 
 class RecordedWarnings:
     """The warnings of a session, each once with how often it came."""
 
     def __init__(self) -> None:
-        self._found: dict[tuple[str, str, str, int], Message] = {}
+        self._found: dict[_Key, Message] = {}
+        # How often tests of a file issued each.
+        self._files: dict[_Key, dict[str, int]] = {}
 
     def note(self, warning: Any, node_id: str) -> None:
         """Add a warning that pytest recorded; it has no node id before tests run."""
@@ -32,15 +38,22 @@ class RecordedWarnings:
             if len(self._found) >= _MANY:
                 return
             found = {"category": category, "message": message, "line": line, "count": 0, "ids": []}
+            self._files[key] = {}
             path = os.path.abspath(key[2])
             if os.path.isfile(path):
                 found["path"] = path
             self._found[key] = found
         found["count"] += 1
-        if node_id and len(found["ids"]) < _FEW and node_id not in found["ids"]:
-            found["ids"].append(node_id)
+        if node_id:
+            if len(found["ids"]) < _FEW:
+                found["ids"].append(node_id)
+            files, path = self._files[key], node_id.partition("::")[0]
+            files[path] = files.get(path, 0) + 1
 
     def take(self) -> list[Message]:
         """Return all warnings and forget them."""
-        found, self._found = self._found, {}
+        for key, files in self._files.items():
+            if files:
+                self._found[key]["files"] = list(files.items())
+        found, self._found, self._files = self._found, {}, {}
         return list(found.values())

@@ -8,8 +8,8 @@ use std::path::Path;
 use pytest_lens_engine::Connect;
 use pytest_lens_platform::signals::Signal;
 use pytest_lens_protocol::{
-    CollectError, ErrorCode, EventPayload, FailedReport, FileSkip, Frame, Location, Output, OutputStream, Phase,
-    PluginSummary, Range, Request, Response, RunCounts, RunEnd, RunEndStatus, RunStart, Subtest, TestNodeInfo,
+    CollectError, ErrorCode, EventPayload, FailedReport, FileSkip, FileWarnings, Frame, Location, Output, OutputStream,
+    Phase, PluginSummary, Range, Request, Response, RunCounts, RunEnd, RunEndStatus, RunStart, Subtest, TestNodeInfo,
     TestOutcome, TestOutcomes, TestsStarted, Warning,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};

@@ -124,7 +124,7 @@ pub(crate) fn warned(report: &Report) -> usize {
     report.end.iter().flat_map(|end| &end.warnings).map(|warning| warning.count).sum()
 }
 
-/// The warnings of the run, each with its tests, as in pytest's summary.
+/// The warnings of the run, as in pytest's summary: each with its tests or, if it came often, their files.
 pub(crate) fn warnings(text: &mut String, report: &Report, options: &OutputOptions, style: Style) {
     if options.disable_warnings || warned(report) == 0 {
         return;
@@ -134,10 +134,11 @@ pub(crate) fn warnings(text: &mut String, report: &Report, options: &OutputOptio
         if let Some(place) = warning.location.as_ref().filter(|_| warning.ids.is_empty()) {
             line(text, &report.place(place));
         }
-        warning.ids.iter().for_each(|id| line(text, id));
-        let more = warning.count.saturating_sub(warning.ids.len().max(1));
-        if more > 0 {
-            line(text, &format!("... and {more} more"));
+        if warning.files.is_empty() {
+            warning.ids.iter().for_each(|id| line(text, id));
+        }
+        for file in &warning.files {
+            line(text, &format!("{}: {} warning{}", file.path, file.count, if file.count == 1 { "" } else { "s" }));
         }
         let said = format!("{}: {}", warning.category, warning.message.trim_end());
         let place = warning.location.as_ref().map(|place| {

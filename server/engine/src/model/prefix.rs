@@ -61,6 +61,7 @@ impl Prefix<'_> {
     pub(crate) fn end(self, mut end: RunEnd) -> RunEnd {
         for warning in &mut end.warnings {
             warning.ids.iter_mut().for_each(|id| self.change(id));
+            warning.files.iter_mut().for_each(|file| self.change(&mut file.path));
         }
         if let Some(timings) = &mut end.timings {
             for spent in timings.collection.iter_mut().chain(&mut timings.run) {

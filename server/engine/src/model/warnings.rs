@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use pytest_lens_protocol::{Location, Range, Warning};
+use pytest_lens_protocol::{FileWarnings, Location, Range, Warning};
 use serde::Deserialize;
 
 use crate::model::item::uri_of;
 
-/// Number of tests that one warning names.
-const FEW: usize = 5;
+/// From this number of occurrences on, a warning counts them by file, as in pytest's summary.
+const MANY: usize = 10;
 
 /// Warnings of one process.
 #[derive(Debug, Clone, Deserialize)]
@@ -20,6 +20,9 @@ pub(crate) struct ReportedWarning {
     pub count: usize,
     #[serde(default)]
     pub ids: Vec<String>,
+    /// Paths of test files, each with the number of occurrences.
+    #[serde(default)]
+    pub files: Vec<(String, usize)>,
 }
 
 /// Warnings of a run, in order of their arrival.
@@ -30,9 +33,10 @@ impl Warnings {
     /// Adds the warnings of a process. Those of the collection are counted once, since every process inherits them from
     /// the one it was forked from.
     pub(crate) fn add(&mut self, warnings: Vec<ReportedWarning>) {
-        for ReportedWarning { category, message, path, line, count, ids } in warnings {
+        for ReportedWarning { category, message, path, line, count, ids, files } in warnings {
             let place = |path: String| Location { uri: uri_of(Path::new(&path)), range: Range::of_line(line) };
-            let new = Warning { category, message, location: path.map(place), count, ids };
+            let files = files.into_iter().map(|(path, count)| FileWarnings { path, count }).collect();
+            let new = Warning { category, message, location: path.map(place), count, ids, files };
             let is_same = |old: &&mut Warning| {
                 (&old.category, &old.message, &old.location) == (&new.category, &new.message, &new.location)
             };
@@ -40,8 +44,8 @@ impl Warnings {
                 Some(old) if old.ids.is_empty() && new.ids.is_empty() => old.count = old.count.max(new.count),
                 Some(old) => {
                     old.count = old.count.saturating_add(new.count);
-                    let fresh: Vec<String> = new.ids.into_iter().filter(|id| !old.ids.contains(id)).collect();
-                    old.ids.extend(fresh.into_iter().take(FEW.saturating_sub(old.ids.len())));
+                    old.ids.extend(new.ids.into_iter().take((MANY - 1).saturating_sub(old.ids.len())));
+                    new.files.into_iter().for_each(|file| add_file(&mut old.files, file));
                 }
                 None => self.0.push(new),
             }
@@ -50,7 +54,16 @@ impl Warnings {
 
     /// Returns all warnings.
     pub(crate) fn take(&mut self) -> Vec<Warning> {
-        std::mem::take(&mut self.0)
+        let mut all = std::mem::take(&mut self.0);
+        all.iter_mut().filter(|warning| warning.count < MANY).for_each(|warning| warning.files.clear());
+        all
+    }
+}
+
+fn add_file(files: &mut Vec<FileWarnings>, new: FileWarnings) {
+    match files.iter_mut().find(|old| old.path == new.path) {
+        Some(old) => old.count = old.count.saturating_add(new.count),
+        None => files.push(new),
     }
 }
 
@@ -66,7 +79,18 @@ mod tests {
             line: 3,
             count,
             ids: ids.iter().map(|id| (*id).to_owned()).collect(),
+            files: ids.first().map(|_| ("t.py".to_owned(), count)).into_iter().collect(),
         }
+    }
+
+    #[test]
+    fn many_occurrences_are_counted_by_file() {
+        let mut warned = Warnings::default();
+        warned.add(vec![warning("few", 4, &["a"]), warning("many", 4, &["a"])]);
+        warned.add(vec![warning("few", 5, &["a"]), warning("many", 6, &["a"])]);
+        let all = warned.take();
+        assert_eq!(all[0].files, []);
+        assert_eq!(all[1].files, [FileWarnings { path: "t.py".into(), count: 10 }]);
     }
 
     #[test]
@@ -80,11 +104,11 @@ mod tests {
     fn v12_warnings_of_several_processes_are_one_list() {
         let mut warned = Warnings::default();
         warned.add(vec![warning("at import", 2, &[]), warning("in tests", 1, &["a"])]);
-        warned.add(vec![warning("at import", 2, &[]), warning("in tests", 2, &["b", "a"])]);
+        warned.add(vec![warning("at import", 2, &[]), warning("in tests", 2, &["b", "b"])]);
         let told: Vec<_> = warned.take().into_iter().map(|w| (w.message, w.count, w.ids)).collect();
         assert_eq!(
             told,
-            [("at import".into(), 2, vec![]), ("in tests".into(), 3, vec!["a".to_owned(), "b".to_owned()])]
+            [("at import".into(), 2, vec![]), ("in tests".into(), 3, ["a", "b", "b"].map(str::to_owned).to_vec())]
         );
     }
 }

@@ -7,7 +7,7 @@ use pytest_lens_protocol::{RunEnd, Warning};
 
 use crate::paths::{path_of, relative};
 
-/// The warnings of a run, one line each, with their tests; empty if there were none.
+/// The warnings of a run, one line each, with their tests or files; empty if there were none.
 pub(crate) fn summary(run: &RunEnd, root: &Path) -> Option<String> {
     if run.warnings.is_empty() {
         return None;
@@ -16,7 +16,11 @@ pub(crate) fn summary(run: &RunEnd, root: &Path) -> Option<String> {
     for warning in &run.warnings {
         let _ = writeln!(text, "  {}{}: {}", place(warning, root), warning.category, warning.message.trim());
         let times = if warning.count == 1 { String::new() } else { format!("{} times", warning.count) };
-        let tests = if warning.ids.is_empty() { String::new() } else { format!("in {}", warning.ids.join(", ")) };
+        let files = warning.files.iter().map(|file| file.path.as_str());
+        let mut tests: Vec<&str> =
+            if warning.files.is_empty() { warning.ids.iter().map(String::as_str).collect() } else { files.collect() };
+        tests.dedup();
+        let tests = if tests.is_empty() { String::new() } else { format!("in {}", tests.join(", ")) };
         let said: Vec<String> = [times, tests].into_iter().filter(|part| !part.is_empty()).collect();
         if !said.is_empty() {
             let _ = writeln!(text, "    {}", said.join(", "));

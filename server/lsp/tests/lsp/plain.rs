@@ -246,6 +246,7 @@ async fn v12_warnings_of_a_run_are_told() {
         location,
         count,
         ids: ids.iter().map(|id| (*id).to_owned()).collect(),
+        files: Vec::new(),
     };
     let warnings = vec![warning("old", Some(place), 2, &["test_a.py::test_one"]), warning("at import", None, 1, &[])];
     let end = |run: &str| {

@@ -11,9 +11,10 @@ use pytest_lens_protocol::{
     RunEvent, RunEventPayload, SchedulingOptions, SuiteEvent, SuiteEventPayload, SuiteOptions, SuiteSpec, SuiteStatus,
 };
 use pytest_lens_protocol::{
-    CollectError, ErrorCode, Event, EventPayload, Evidence, FlakinessInfo, Hint, ImpactReason, NestedContext,
-    NestedStatus, Output, OutputStream, PastOutcome, Range, ReachedFile, Request, Response, RunCounts, RunEnd,
-    RunEndStatus, RunOptions, RunStart, TestImpact, TestNodeInfo, TestOutcome, TestOutcomes, TestResultInfo, Warning,
+    CollectError, ErrorCode, Event, EventPayload, Evidence, FileWarnings, FlakinessInfo, Hint, ImpactReason,
+    NestedContext, NestedStatus, Output, OutputStream, PastOutcome, Range, ReachedFile, Request, Response, RunCounts,
+    RunEnd, RunEndStatus, RunOptions, RunStart, TestImpact, TestNodeInfo, TestOutcome, TestOutcomes, TestResultInfo,
+    Warning,
 };
 use serde_json::Value;
 
@@ -481,9 +482,15 @@ fn event() -> impl Strategy<Value = Arc<Event>> {
         not_run,
         ..Default::default()
     });
-    let warning = (text(), text(), count(), texts());
-    let warning =
-        warning.prop_map(|(category, message, count, ids)| Warning { category, message, location: None, count, ids });
+    let files = vec(any_of!(FileWarnings { path: text(), count: count() }), 0..2);
+    let warning = any_of!(Warning {
+        category: text(),
+        message: text(),
+        location: Just(None),
+        count: count(),
+        ids: texts(),
+        files: files,
+    });
     let summary = any_of!(PluginSummary { project: text(), text: text() });
     let skip = any_of!(FileSkip { path: text(), line: int(), reason: text() });
     let error = (text(), text(), of(text())).prop_map(|(uri, message, longrepr)| CollectError {

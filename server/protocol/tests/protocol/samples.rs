@@ -500,6 +500,7 @@ pub fn payloads() -> Vec<EventPayload> {
                 location: Some(Location { uri: "file:///r/a.py".into(), range: Range::of_line(3) }),
                 count: 2,
                 ids: vec![id()],
+                files: Vec::new(),
             }],
             timings: Some(Box::new(RunTimings {
                 start_ms: 1.0,

@@ -154,11 +154,19 @@ async fn f2_warnings_are_summed_up() {
         message: "old thing".into(),
         location: Some(place),
         count: 3,
-        ids: vec!["t.py::test_a".into(), "t.py::test_b".into()],
+        ids: vec!["t.py::test_a".into(), "t.py::test_b".into(), "t.py::test_b".into()],
+        files: Vec::new(),
+    };
+    let often = Warning {
+        message: "older thing".into(),
+        location: None,
+        count: 13,
+        files: [("t.py", 12), ("u.py", 1)].map(|(path, count)| FileWarnings { path: path.into(), count }).to_vec(),
+        ..warning.clone()
     };
     let ended = || {
         let EventPayload::RunFinished(end) = finished(RunEndStatus::Passed, counts(1, 0)) else { panic!("an end") };
-        EventPayload::RunFinished(RunEnd { warnings: vec![warning.clone()], ..end })
+        EventPayload::RunFinished(RunEnd { warnings: vec![warning.clone(), often.clone()], ..end })
     };
     let events = || vec![started(1), outcomes(vec![outcome("t.py::test_a", "passed")]), ended()];
     let (text, _) = play(events(), "-q").await;
@@ -167,15 +175,19 @@ async fn f2_warnings_are_summed_up() {
     =============================== warnings summary ===============================
     t.py::test_a
     t.py::test_b
-    ... and 1 more
+    t.py::test_b
       /repo/t.py:10: DeprecationWarning: old thing
 
+    t.py: 12 warnings
+    u.py: 1 warning
+      DeprecationWarning: older thing
+
     -- Docs: https://docs.pytest.org/en/stable/how-to/capture-warnings.html
-    1 passed, 3 warnings in 0.12s
+    1 passed, 16 warnings in 0.12s
     ");
     let (text, _) = play(events(), "-q --disable-warnings").await;
     assert!(!text.contains("old thing"), "{text}");
-    assert_eq!(text.lines().last(), Some("1 passed, 3 warnings in 0.12s"));
+    assert_eq!(text.lines().last(), Some("1 passed, 16 warnings in 0.12s"));
 }
 
 #[tokio::test]
