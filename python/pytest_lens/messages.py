@@ -1187,6 +1187,8 @@ class RunStart(TypedDict):
     * ``skippedFiles``: Files that skip themselves as a whole, such as by ``pytest.importorskip``.
     * ``errors``: Selected files that the run's own collection could not collect, when it comes
       again only the new ones. Those of the inventory may be newer.
+    * ``header``: The lines with which pytest begins its output, such as ``rootdir: ...`` and those
+      of plugins and conftests; empty for a run over several projects.
     """
 
     runId: str
@@ -1196,6 +1198,7 @@ class RunStart(TypedDict):
     collectReports: NotRequired[list[str]]
     skippedFiles: NotRequired[list[FileSkip]]
     errors: NotRequired[list[CollectError]]
+    header: NotRequired[list[str]]
 
 
 class RunTimings(TypedDict):

@@ -369,6 +369,8 @@ TERMINAL = {
             return 0
     """,
     "conftest.py": """
+        pytest_report_header = lambda config: ["stock: full", "till: closed"]
+
         def pytest_terminal_summary(terminalreporter, config):
             terminalreporter.section("stock")
             terminalreporter.write_line(f"{len(terminalreporter.getreports('passed'))} passed")
@@ -381,6 +383,7 @@ TERMINAL = {
     "test_phases.py": """
         import logging
         import sys
+        import warnings
 
         import pytest
         import shop
@@ -390,6 +393,10 @@ TERMINAL = {
             print("err", phase, file=sys.stderr)
             logging.getLogger("shop").warning("log %s", phase)
             logging.getLogger("stock").error("gone in %s", phase)
+
+        @pytest.mark.parametrize("number", range(12))
+        def test_often(number):
+            warnings.warn("old goods", DeprecationWarning)
 
         @pytest.fixture
         def goods():
@@ -465,9 +472,7 @@ def masked(told: Told) -> list[str]:
     text = re.sub(r"0x[0-9a-f]+", "0x", told.out.replace("/ours/", "/plain/"))
     text = re.sub(r"\d+\.\d\ds", "T", text)
     text = re.sub(r"^=+ (.* in T) =+$", r"== \1 ==", text, flags=re.M)
-    text = re.sub(r"^(platform|plugins:) .*", r"\1", text, flags=re.M)
-    # Headings of plugins are not shown.
-    return re.sub(r"^(asyncio:|hypothesis profile) .*\n", "", text, flags=re.M).splitlines()
+    return re.sub(r"^platform .*", "platform", text, flags=re.M).splitlines()
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,10 @@ pub struct RunStart {
     /// the inventory may be newer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<CollectError>,
+    /// The lines with which pytest begins its output, such as `rootdir: ...` and those of plugins and conftests; empty
+    /// for a run over several projects.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub header: Vec<String>,
 }
 
 /// A file that skips itself as a whole.

@@ -40,7 +40,7 @@ def run(worker: Worker, config: PrebuiltConfig) -> NoReturn:
     _debug(worker)
     try:
         with config.in_place(), plugin.installed():
-            plugins: list[object] = [plugin, plugin.argument_files]
+            plugins: list[object] = [plugin, plugin.argument_files, plugin.report_header]
             plugins += [artifacts_fixture, narrow_collection, hypothesis_summary]
             if worker.options.nested:
                 plugins.append(LeftOut(worker.options.nested))

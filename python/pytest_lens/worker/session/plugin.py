@@ -39,6 +39,7 @@ from . import (
 )
 from .argument_files import ArgumentFiles
 from .importing import Importing
+from .report_header import ReportHeader
 from .silent_hooks import SilentHooks
 from .startup_errors import StartupErrors
 from .terminal import TerminalStream
@@ -63,6 +64,7 @@ class LensPlugin:
         self._in_source: dict[int, int] = {}
         self._processes = 0
         self._reports: list[str] = []
+        self.report_header = ReportHeader()
         self.screen = TerminalStream(worker.boot.terminal)
         self._importing = Importing(worker)
         self._cache = code_cache.Cache(
@@ -365,6 +367,7 @@ class LensPlugin:
                 "looks": arguments.hooks_may_read_selection(worker, session.config),
                 "rootdir": str(session.config.rootpath),
                 "inifile": str(session.config.inipath) if session.config.inipath else None,
+                "header": self.report_header.lines,
                 "exitstatus": _status(session),
                 "day_left": _day_left(),
                 "duration_ms": round((time.perf_counter() - self._started) * 1000, 3),

@@ -44,6 +44,8 @@ pub(crate) struct Report {
     root: PathBuf,
     /// The selected ids; empty = all tests.
     selected: Vec<String>,
+    /// The lines with which pytest begins its output; empty if they are not known.
+    pub header: Vec<String>,
     /// Number of selected tests.
     pub total: usize,
     /// Number of final outcomes of each kind.
@@ -96,6 +98,7 @@ impl Report {
         Report {
             root: root.to_owned(),
             selected,
+            header: Vec::new(),
             total: 0,
             outcomes: BTreeMap::new(),
             before_teardown: BTreeMap::new(),
@@ -157,6 +160,7 @@ impl Report {
                 self.total = start.total;
                 self.deselected = start.deselected;
                 self.skipped_files.extend(start.skipped_files.iter().cloned());
+                self.header.extend(start.header.iter().cloned());
                 let errors = start.errors.iter().map(|error| FileError::new(error, &self.root));
                 self.errors.extend(errors);
             }

@@ -19,16 +19,19 @@ pub(super) fn header(status: &Response, report: &Report, level: i16, style: Styl
             std::env::consts::OS,
             env!("CARGO_PKG_VERSION")
         ),
-        format!("rootdir: {repo_path}"),
     ];
-    if let Some(file) = config_file {
-        let shown = Path::new(file).strip_prefix(repo_path).unwrap_or(Path::new(file));
-        lines.push(format!("configfile: {}", shown.display()));
+    if report.header.is_empty() {
+        lines.push(format!("rootdir: {repo_path}"));
+        if let Some(file) = config_file {
+            let shown = Path::new(file).strip_prefix(repo_path).unwrap_or(Path::new(file));
+            lines.push(format!("configfile: {}", shown.display()));
+        }
+        if !plugins.is_empty() {
+            let short = |plugin: &String| plugin.strip_prefix("pytest-").unwrap_or(plugin).replacen(' ', "-", 1);
+            lines.push(format!("plugins: {}", plugins.iter().map(short).collect::<Vec<_>>().join(", ")));
+        }
     }
-    if !plugins.is_empty() {
-        let short = |plugin: &String| plugin.strip_prefix("pytest-").unwrap_or(plugin).replacen(' ', "-", 1);
-        lines.push(format!("plugins: {}", plugins.iter().map(short).collect::<Vec<_>>().join(", ")));
-    }
+    lines.extend(report.header.iter().cloned());
     // On pipes, pytest's line on its progress stays.
     let begun = if level > 0 && !style.is_terminal { "collecting ... " } else { "" };
     lines.push(style.paint(Paint::Bold, &format!("{begun}{}", collected(report))));

@@ -57,6 +57,8 @@ pub(crate) struct CollectedSession {
     /// The reasons why runs are not forked off it; empty if they are.
     pub reasons: Vec<String>,
     pub inifile: Option<String>,
+    /// The lines with which pytest begins its output.
+    pub header: Vec<String>,
     /// Number of pytest-xdist workers that the project's configuration asks for.
     pub processes: usize,
     /// The project reads its xdist worker id.
@@ -286,6 +288,7 @@ pub(crate) async fn collect(
         reports: collected.reports,
         reasons,
         inifile: collected.inifile,
+        header: collected.header,
         processes: collected.processes,
         mentions_worker: collected.mentions_worker,
         one_controller: collected.one_controller,

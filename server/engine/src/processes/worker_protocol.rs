@@ -507,6 +507,9 @@ pub(crate) struct WireCollected {
     #[serde(default)]
     pub reasons: Vec<String>,
     pub inifile: Option<String>,
+    /// The lines with which pytest begins its output.
+    #[serde(default)]
+    pub header: Vec<String>,
     /// The rest of the process's current day, in seconds.
     #[serde(default)]
     pub day_left: Option<f64>,

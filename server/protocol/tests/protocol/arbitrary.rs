@@ -508,7 +508,8 @@ fn event() -> impl Strategy<Value = Arc<Event>> {
             deselected: count(),
             collect_reports: texts(),
             skipped_files: vec(skip, 0..2),
-            errors: vec(error, 0..2)
+            errors: vec(error, 0..2),
+            header: texts()
         })
         .prop_map(EventPayload::RunStarted),
         any_of!(TestOutcomes { run_id: text(), outcomes: vec(outcome, 0..3) }).prop_map(EventPayload::TestOutcome),

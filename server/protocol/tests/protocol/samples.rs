@@ -443,6 +443,7 @@ pub fn payloads() -> Vec<EventPayload> {
                 message: "no".into(),
                 longrepr: None,
             }],
+            header: Vec::new(),
         }),
         EventPayload::TestStarted(TestsStarted { run_id: run(), ids: vec![id()] }),
         EventPayload::TestOutcome(TestOutcomes {
