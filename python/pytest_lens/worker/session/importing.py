@@ -8,7 +8,6 @@ it is an error of each test file that needs it. Such a session also reports in m
 from __future__ import annotations
 
 import importlib.machinery
-import os.path
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -18,6 +17,7 @@ import pytest
 
 from ..collection.collect_errors import relative_path
 from ..state import Worker
+from ..unpatched import os
 from ..wire import Message
 from .code_cache import Cache
 
