@@ -360,6 +360,29 @@ def test_same_line_same_end(world: World, project: Project, tmp_path: Path, line
     assert junit(tmp_path / "ours") == junit(tmp_path / "plain")
 
 
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [("import nowhere\n", ""), ("def test_a():\n    pass\n", "-k none"), ("GOODS = 1\n", "")],
+    ids=["broken", "deselected", "empty"],
+)
+def test_a_run_without_tests_writes_its_reports(
+    world: World,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    source: str,
+    words: str,
+) -> None:
+    project = Project(
+        tmp_path_factory.mktemp("none"), {"pytest.ini": "[pytest]\n", "test_a.py": source}
+    )
+    line = Line("", f"-q --junitxml=OUT/junit.xml {words}")
+    python = [str(PLUGINS / "bin" / "python"), "-m", "pytest", "-p", "no:cacheprovider"]
+    expected = run(world, project, line, python, tmp_path / "plain")
+    told = run(world, project, line, [str(binary())], tmp_path / "ours")
+    assert told.status == expected.status, f"{told}\n\n{expected}"
+    assert junit(tmp_path / "ours") == junit(tmp_path / "plain") != ""
+
+
 TERMINAL = {
     "pytest.ini": "[pytest]\n",
     "shop.py": """

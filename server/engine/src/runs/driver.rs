@@ -57,6 +57,10 @@ pub(crate) async fn drive(
         exiting: Mutex::default(),
     };
     let mut left: Vec<usize> = (0..plan.selected.len()).collect();
+    if left.is_empty() && plan.kind.makes_reports() {
+        // A session without tests writes its reports, too.
+        driver.run_round(&[], 1, false).await;
+    }
     loop {
         left = driver.drop_taken_over(left);
         if left.is_empty() {

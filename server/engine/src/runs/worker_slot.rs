@@ -53,6 +53,8 @@ pub(crate) struct WorkerSlot {
     pub held: bool,
     /// Its session's own result counts for the run's end; until it has reported that.
     pub decides_end: bool,
+    /// The run has no tests; only the end of its session counts.
+    pub has_no_tests: bool,
     /// The run shows its session's summary; until it has reported that.
     pub awaits_summary: bool,
     pub overdue: bool,
@@ -97,6 +99,7 @@ impl WorkerSlot {
             done: false,
             held: false,
             decides_end: false,
+            has_no_tests: false,
             awaits_summary: false,
             overdue: false,
             lost: false,
@@ -172,7 +175,7 @@ impl WorkerSlot {
     /// Returns whether the round need not wait for it any more. A resident must have reported that it stays; a session
     /// whose result counts must have ended.
     pub(crate) fn is_settled(&self, settled: bool) -> bool {
-        if (self.decides_end || self.awaits_summary) && self.began && !self.lost {
+        if (self.decides_end || self.awaits_summary) && (self.began || self.has_no_tests) && !self.lost {
             return false;
         }
         self.done || (settled && !self.began && self.resident.is_none())

@@ -158,13 +158,18 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         }
         // A test may start while a stop is on its way. Only a runner's own report shows that it starts no more tests,
         // and whether a test interrupted the session.
-        let settled = round.dispatcher.has_all_verdicts();
+        let settled = round.dispatcher.has_all_verdicts() && !(awaited && self.plan.selected.is_empty());
         (settled || !awaited) && round.slots.values().all(|slot| slot.is_settled(settled))
     }
 
     /// Once every test has its outcome, informs the runners that no more tests follow.
     fn announce_done(&self, round: &mut Round) {
         if round.done_deadline.is_some() || !round.dispatcher.has_all_verdicts() {
+            return;
+        }
+        // The session of a run without tests takes its time to collect.
+        let is_collecting = || round.slots.values().any(|slot| slot.collect_by.is_some());
+        if self.plan.selected.is_empty() && (!round.pending.is_empty() || is_collecting()) {
             return;
         }
         let limit = if round.stay || self.plan.kind.makes_reports() || self.plan.awaits_summary {
@@ -354,6 +359,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         let mut slot = WorkerSlot::new(runner, post.worker, round.arrivals_tx.clone(), self.pool.busy());
         slot.output = self.plan.output(post).map(Arc::new);
         slot.decides_end = self.plan.kind.makes_reports();
+        slot.has_no_tests = self.plan.selected.is_empty();
         slot.awaits_summary = self.plan.awaits_summary;
         if order.ids.is_none() {
             round.dispatcher.lacks(post.worker, []);
