@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from daemon import Daemon
+from hostile_projects import PROJECTS, HostileProject, Seen, project_names, visit
 from world import World
-from zoo import ZOO, Animal, Seen, animals, visit
 
 # Two cores, and many of these projects wait.
 _AT_ONCE = 4
@@ -24,7 +24,7 @@ def temporary(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def daemon(world: World, temporary: Path) -> Iterator[Daemon]:
-    place = str(Path(world.runtime.name) / "zoo.sock")
+    place = str(Path(world.runtime.name) / "hostile.sock")
     running = Daemon(world, "--socket", place, env={"TMPDIR": str(temporary)})
     yield running
     if running.process.poll() is None:
@@ -32,14 +32,14 @@ def daemon(world: World, temporary: Path) -> Iterator[Daemon]:
 
 
 @pytest.fixture(scope="module")
-def zoo(
+def visited(
     request: pytest.FixtureRequest,
     world: World,
     daemon: Daemon,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Seen]:
     """All requested projects, several of which run in the one engine at a time."""
-    home = tmp_path_factory.mktemp("zoo")
+    home = tmp_path_factory.mktemp("hostile")
     wanted = [
         item.callspec.params["name"]
         for item in request.session.items
@@ -50,24 +50,24 @@ def zoo(
         return dict(zip(wanted, found))
 
 
-@pytest.mark.parametrize("name", animals())
-def test_survives(zoo: dict[str, Seen], name: str) -> None:
-    animal, seen = Animal.read(ZOO / f"{name}.py"), zoo[name]
+@pytest.mark.parametrize("name", project_names())
+def test_survives(visited: dict[str, Seen], name: str) -> None:
+    project, seen = HostileProject.read(PROJECTS / f"{name}.py"), visited[name]
     print(f"{seen.seconds:.1f} s", *seen.messages, sep="\n")
     assert seen.broke == ""
-    expected = {**animal.expected, "": animal.status}
+    expected = {**project.expected, "": project.status}
     assert seen.runs == [expected, expected]
     said = "\n".join(seen.messages)
-    assert [name for name in animal.names if name not in said] == []
+    assert [name for name in project.names if name not in said] == []
     assert seen.left == {}
     assert seen.harm == set()
 
 
 def test_nothing_is_left(
-    zoo: dict[str, Seen], daemon: Daemon, world: World, temporary: Path
+    visited: dict[str, Seen], daemon: Daemon, world: World, temporary: Path
 ) -> None:
     """After all of them, the engine ends as ever, with no process, socket or temporary file."""
-    assert len(zoo) > 0
+    assert len(visited) > 0
     client = daemon.client()
     client.expect("pong", "ping")
     client.close()

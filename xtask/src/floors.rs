@@ -10,7 +10,7 @@ use std::path::Path;
 use crate::lua_imports::circle;
 
 /// A crate, and its floors.
-struct House {
+struct LayeredCrate {
     /// The folder of its sources.
     sources: &'static str,
     /// The floors from the top to the bottom. A file next to the folders is a floor by its own name; those of one floor
@@ -21,8 +21,8 @@ struct House {
     has_circles: bool,
 }
 
-const HOUSES: [House; 3] = [
-    House {
+const LAYERED_CRATES: [LayeredCrate; 3] = [
+    LayeredCrate {
         sources: "server/engine/src/",
         floors: &[
             &["fuzzing"],
@@ -38,7 +38,7 @@ const HOUSES: [House; 3] = [
         ],
         has_circles: true,
     },
-    House {
+    LayeredCrate {
         sources: "server/lsp/src/",
         floors: &[
             &["fuzzing"],
@@ -56,7 +56,7 @@ const HOUSES: [House; 3] = [
         ],
         has_circles: false,
     },
-    House {
+    LayeredCrate {
         sources: "server/cli/src/",
         floors: &[
             &["main"],
@@ -73,7 +73,7 @@ const HOUSES: [House; 3] = [
     },
 ];
 
-impl House {
+impl LayeredCrate {
     fn floor(&self, name: &str) -> Option<usize> {
         self.floors.iter().position(|names| names.contains(&name))
     }
@@ -87,15 +87,15 @@ impl House {
 
 /// Imports of a file from a floor above it, or from one that is not listed.
 pub(crate) fn complaints(path: &Path, text: &str) -> Vec<String> {
-    let house = HOUSES.iter().find_map(|house| Some((house, house.module(path)?)));
-    let Some((house, module)) = house.filter(|(_, module)| *module != ["lib"]) else { return Vec::new() };
-    let Some(own) = house.floor(module[0]) else {
-        return vec![format!("{}: {} is on no floor; see `HOUSES` in {}", path.display(), module[0], file!())];
+    let layered = LAYERED_CRATES.iter().find_map(|layered| Some((layered, layered.module(path)?)));
+    let Some((layered, module)) = layered.filter(|(_, module)| *module != ["lib"]) else { return Vec::new() };
+    let Some(own) = layered.floor(module[0]) else {
+        return vec![format!("{}: {} is on no floor; see `LAYERED_CRATES` in {}", path.display(), module[0], file!())];
     };
     let mut found = Vec::new();
     for (line, target) in imports(&module, text) {
         let Some(target) = target.first() else { continue };
-        let is_below = target == module[0] || house.floor(target).is_some_and(|other| other >= own);
+        let is_below = target == module[0] || layered.floor(target).is_some_and(|other| other >= own);
         if !is_below {
             found.push(format!(
                 "{}:{line}: `{}` must not import `{target}`, which is above it",
@@ -112,10 +112,10 @@ pub(crate) fn complaints(path: &Path, text: &str) -> Vec<String> {
 /// Circles among the modules of a crate that must have none.
 pub(crate) fn circles(sources: &[(impl AsRef<Path>, String)]) -> Vec<String> {
     let mut found = Vec::new();
-    for house in HOUSES.iter().filter(|house| !house.has_circles) {
+    for layered in LAYERED_CRATES.iter().filter(|layered| !layered.has_circles) {
         let modules: BTreeMap<String, (Vec<&str>, &str)> = sources
             .iter()
-            .filter_map(|(path, text)| Some((house.module(path.as_ref())?, text.as_str())))
+            .filter_map(|(path, text)| Some((layered.module(path.as_ref())?, text.as_str())))
             // Tests may import everything.
             .filter(|(module, _)| *module != ["lib"] && module.last() != Some(&"tests"))
             .map(|(module, text)| (module.join("::"), (module, text.split("\nmod tests {").next().unwrap_or_default())))
@@ -129,7 +129,7 @@ pub(crate) fn circles(sources: &[(impl AsRef<Path>, String)]) -> Vec<String> {
         });
         let graph: BTreeMap<String, BTreeSet<String>> = graph.collect();
         found.extend(
-            circle(&graph).map(|circle| format!("{}: a circle of imports: {}", house.sources, circle.join(" -> "))),
+            circle(&graph).map(|circle| format!("{}: a circle of imports: {}", layered.sources, circle.join(" -> "))),
         );
     }
     found
@@ -204,9 +204,9 @@ mod tests {
     use super::*;
 
     fn found(file: &str, text: &str) -> Vec<String> {
-        let prefix = format!("{}{file}", HOUSES[0].sources);
+        let prefix = format!("{}{file}", LAYERED_CRATES[0].sources);
         let shown = complaints(Path::new(&prefix), text).into_iter();
-        shown.map(|complaint| complaint.trim_start_matches(HOUSES[0].sources).to_owned()).collect()
+        shown.map(|complaint| complaint.trim_start_matches(LAYERED_CRATES[0].sources).to_owned()).collect()
     }
 
     #[test]

@@ -29,7 +29,7 @@ from typing import Any
 from daemon import Client, Daemon
 from world import DEADLINE, REPO, World
 
-ZOO = REPO / "tests" / "projects" / "hostile"
+PROJECTS = REPO / "tests" / "projects" / "hostile"
 
 # The status of a run whose tests all did what they should.
 _GOOD = {"passed", "skipped", "xfailed", "xpassed"}
@@ -38,7 +38,7 @@ _SECTION = re.compile(r"^# --- (.+)\n", re.MULTILINE)
 
 
 @dataclass
-class Animal:
+class HostileProject:
     """A hostile project, as its file describes it."""
 
     name: str
@@ -51,7 +51,7 @@ class Animal:
     folder: str
 
     @classmethod
-    def read(cls, path: Path) -> Animal:
+    def read(cls, path: Path) -> HostileProject:
         """Reads the file of a project."""
         head, *parts = _SECTION.split(path.read_text(encoding="utf-8"))
         files = dict(zip(parts[::2], parts[1::2]))
@@ -76,9 +76,9 @@ class Animal:
         )
 
 
-def animals() -> list[str]:
+def project_names() -> list[str]:
     """The names of all projects."""
-    return sorted(path.stem for path in ZOO.glob("*.py"))
+    return sorted(path.stem for path in PROJECTS.glob("*.py"))
 
 
 @dataclass
@@ -102,19 +102,19 @@ def visit(world: World, daemon: Daemon, home: Path, name: str) -> Seen:
     seen = Seen()
     began = time.monotonic()
     try:
-        _visit(world, daemon, home / name, Animal.read(ZOO / f"{name}.py"), seen)
+        _visit(world, daemon, home / name, HostileProject.read(PROJECTS / f"{name}.py"), seen)
     except Exception:  # Each project has a test of its own, which reports this.
         seen.broke = traceback.format_exc()
     seen.seconds = time.monotonic() - began
     return seen
 
 
-def _visit(world: World, daemon: Daemon, home: Path, animal: Animal, seen: Seen) -> None:
-    root = home / animal.folder
+def _visit(world: World, daemon: Daemon, home: Path, project: HostileProject, seen: Seen) -> None:
+    root = home / project.folder
     root.mkdir(parents=True)
     # Its processes inherit this variable, and others do not have it.
-    own = dataclasses.replace(world, mark=f"{world.mark}-{animal.name}")
-    for path, text in animal.files.items():
+    own = dataclasses.replace(world, mark=f"{world.mark}-{project.name}")
+    for path, text in project.files.items():
         if path == "setup":
             subprocess.run([sys.executable, "-c", text], cwd=root, check=True, timeout=DEADLINE)
             continue
@@ -125,7 +125,7 @@ def _visit(world: World, daemon: Daemon, home: Path, animal: Animal, seen: Seen)
     client = daemon.client()
     context = client.open(root)
     # Short, as many of these tests never end by themselves.
-    settings = {"workers": 1, "timeoutMs": 20_000, **animal.settings}
+    settings = {"workers": 1, "timeoutMs": 20_000, **project.settings}
     settings["env"] = {**settings.get("env", {}), "PYTEST_LENS_E2E": own.mark}
     client.expect("config_ack", "configure_context", context_id=context, settings=settings)
     for _ in range(2):
@@ -135,7 +135,7 @@ def _visit(world: World, daemon: Daemon, home: Path, animal: Animal, seen: Seen)
     client.close()
     seen.left = own.wait_until_gone()
     names = {name for name in {**before, **after} if before.get(name) != after.get(name)}
-    seen.harm = names - animal.changes
+    seen.harm = names - project.changes
 
 
 def _run(client: Client, context: str, messages: list[str]) -> dict[str, str]:
