@@ -1188,7 +1188,7 @@ class RunStart(TypedDict):
     * ``errors``: Selected files that the run's own collection could not collect, when it comes
       again only the new ones. Those of the inventory may be newer.
     * ``header``: The lines with which pytest begins its output, such as ``rootdir: ...`` and those
-      of plugins and conftests; empty for a run over several projects.
+      of plugins and conftests; empty for a run over several projects, and for one of an editor.
     """
 
     runId: str

@@ -340,7 +340,7 @@ export interface RunStart {
   skippedFiles?: FileSkip[];
   /** Selected files that the run's own collection could not collect, when it comes again only the new ones. Those of the inventory may be newer. */
   errors?: CollectError[];
-  /** The lines with which pytest begins its output, such as `rootdir: ...` and those of plugins and conftests; empty for a run over several projects. */
+  /** The lines with which pytest begins its output, such as `rootdir: ...` and those of plugins and conftests; empty for a run over several projects, and for one of an editor. */
   header?: string[];
 }
 

@@ -110,7 +110,7 @@ pub struct RunStart {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<CollectError>,
     /// The lines with which pytest begins its output, such as `rootdir: ...` and those of plugins and conftests; empty
-    /// for a run over several projects.
+    /// for a run over several projects, and for one of an editor.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub header: Vec<String>,
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use pytest_lens_protocol::{EventPayload, OutputStream, Response, TestOutcome};
+use pytest_lens_protocol::{EventPayload, OutputStream, Response, RunStart, TestOutcome};
 
 use super::agent;
 use super::counts::{colour, counts};
@@ -76,6 +76,13 @@ impl<'a> Progress<'a> {
     /// Shows one event of the run, after the report has applied it.
     pub(crate) fn show(&self, payload: &EventPayload, report: &Report, out: &mut dyn Write) -> Result<(), Failure> {
         if let Display::Json = &self.display {
+            let payload = match payload {
+                // For the heading, which this form does not have.
+                EventPayload::RunStarted(start) if !start.header.is_empty() => {
+                    &EventPayload::RunStarted(RunStart { header: Vec::new(), ..start.clone() })
+                }
+                other => other,
+            };
             let line = serde_json::to_string(payload).map_err(|error| Failure::internal(error.to_string()))?;
             return Ok(writeln!(out, "{line}")?);
         }

@@ -317,7 +317,7 @@ impl Recorder {
             collect_reports: plan.collect_reports.clone(),
             skipped_files: plan.skipped_files.clone(),
             errors: plan.errors.clone(),
-            header: plan.collected.header.clone(),
+            header: plan.header(),
         };
         let open = OpenRun {
             plan: Arc::clone(&plan),

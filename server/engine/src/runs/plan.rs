@@ -111,6 +111,11 @@ pub(crate) enum RunKind {
 }
 
 impl RunPlan {
+    /// The lines with which pytest begins its output. Editors have no place for them.
+    pub(crate) fn header(&self) -> Vec<String> {
+        if self.source == Source::Editor { Vec::new() } else { self.collected.header.clone() }
+    }
+
     /// Whether its tests run as the settings say, without arguments and options of its own.
     pub(crate) fn is_as_configured(&self, settings: &Settings) -> bool {
         let is_usual = match &self.kind {
