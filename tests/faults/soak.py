@@ -132,6 +132,8 @@ class Soak:
     def measure(self) -> None:
         """At rest: a run has just ended, and its processes are there."""
         self.lab.check_all()
+        # Often: the history keeps the last 200 outcomes of a test.
+        self.lab.check_history()
         self.samples.append(Sample.of(self.lab))
 
     def table(self) -> list[str]:
@@ -183,9 +185,9 @@ def main() -> int:
                     soak.step()
                     steps += 1
                 soak.measure()
-            soak.lab.check_history()
             soak.lab.finish()
         except (WrongError, RefusedError) as error:
+            print("\n".join(soak.table()))
             print(f"step {steps}, seed {seed}: {error}", file=sys.stderr)
             return 1
         finally:
