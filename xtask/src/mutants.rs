@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -36,7 +36,7 @@ impl Found {
 /// Tests the mutants of each crate; `false` if the tests of one notice less than the promised share. `arguments` are
 /// those of cargo-mutants, for example `--file server/plan/src/shard.rs`.
 pub(crate) fn run(arguments: &[OsString]) -> Result<bool> {
-    let program = installed()?;
+    let program = build::tool(MUTANTS.0, MUTANTS.1)?;
     let (mut rows, mut is_good) = (Vec::new(), true);
     for name in CRATES {
         let folder = paths::target().join("mutants").join(name);
@@ -69,22 +69,6 @@ fn results(folder: &Path) -> Result<Found> {
         Ok(text.lines().count())
     };
     Ok(Found { caught: count("caught.txt")? + count("timeout.txt")?, missed: count("missed.txt")? })
-}
-
-/// The program, built once.
-fn installed() -> Result<PathBuf> {
-    let (name, version) = MUTANTS;
-    let root = paths::target().join(format!("tools/{name}-{version}"));
-    let binary = root.join("bin").join(name);
-    if !binary.exists() {
-        println!("building {name} {version}, once");
-        let mut install = build::cargo();
-        install.args(["install", "--debug", "--quiet", "--locked", name, "--version", version, "--root"]).arg(&root);
-        install.env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_TARGET_DIR", root.join("build"));
-        process::check(&mut install)?;
-        fs::remove_dir_all(root.join("build"))?;
-    }
-    Ok(binary)
 }
 
 #[cfg(test)]

@@ -36,3 +36,19 @@ pub fn binary(profile: &str) -> Result<PathBuf> {
     process::check(&mut command)?;
     Ok(paths::binary(profile))
 }
+
+/// The binary of a crate that only chores run, in this version; builds it once. The build is quick and the program slow:
+/// such tools have little to do.
+pub fn tool(name: &str, version: &str) -> Result<PathBuf> {
+    let root = paths::target().join(format!("tools/{name}-{version}"));
+    let binary = root.join("bin").join(name);
+    if !binary.exists() {
+        println!("building {name} {version}, once");
+        let mut install = cargo();
+        install.args(["install", "--debug", "--quiet", "--locked", name, "--version", version, "--root"]).arg(&root);
+        install.env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_TARGET_DIR", root.join("build"));
+        process::check(&mut install)?;
+        std::fs::remove_dir_all(root.join("build"))?;
+    }
+    Ok(binary)
+}

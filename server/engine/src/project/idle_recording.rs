@@ -144,8 +144,7 @@ impl Project {
             .ok()
             .filter(|found| found.collected.is_shared())?;
         let options = RunOptions { source: Some(Source::Editor.to_string()), ..RunOptions::default() };
-        let request =
-            RunRequest { node_ids: ids, workers: Some(1), maxfail: None, options, repeat: false, reads_events: false };
+        let request = RunRequest::new(ids, Some(1), None, Some(options), false);
         let chosen = choose_in(self, found, false, &request, &filter_of(&request).ok()?).ok()?;
         let handle = RunHandle::new(run_ids.next().0, LogsIteratorOption::default(), "");
         let plan = plan_run::plan(self, run_ids, &request, &handle, chosen, RunKind::Forked).ok()?;

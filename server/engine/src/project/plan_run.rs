@@ -41,6 +41,17 @@ pub(crate) struct RunRequest {
 }
 
 impl RunRequest {
+    /// The request of a client that reads no events, as far as is known.
+    pub(crate) fn new(
+        node_ids: Vec<String>,
+        workers: Option<u32>,
+        maxfail: Option<u32>,
+        options: Option<RunOptions>,
+        repeat: bool,
+    ) -> Self {
+        RunRequest { node_ids, workers, maxfail, options: options.unwrap_or_default(), repeat, reads_events: false }
+    }
+
     /// Its ids in pytest's form.
     fn ids(&self, project: &Project) -> Vec<String> {
         self.node_ids.iter().map(|id| own_id(&project.state.root, id)).collect()

@@ -101,29 +101,21 @@ fn concerns(request: &Request) -> Option<(&str, Concern<'_>)> {
 
 async fn dispatch(family: Family<'_>, request: Request) -> Result<Answered, Request> {
     let Family { session, project, .. } = family;
-    let of = |node_ids, workers, maxfail, options: Option<_>, repeat| RunRequest {
-        node_ids,
-        workers,
-        maxfail,
-        options: options.unwrap_or_default(),
-        repeat,
-        reads_events: false,
-    };
     Ok(match request {
         Request::Collect { force, .. } => family.collect(force).await,
         Request::List { keyword, marker, .. } => family.list(keyword.as_deref(), marker.as_deref()).await,
         Request::GetInventory { .. } => family.inventory().await,
         Request::Run { node_ids, workers, maxfail, options, .. } => {
-            run::and_wait(session, project, of(node_ids, workers, maxfail, options, false)).await
+            run::and_wait(session, project, RunRequest::new(node_ids, workers, maxfail, options, false)).await
         }
         Request::RunWithRerun { node_ids, workers, maxfail, options, .. } => {
-            run::and_wait(session, project, of(node_ids, workers, maxfail, options, true)).await
+            run::and_wait(session, project, RunRequest::new(node_ids, workers, maxfail, options, true)).await
         }
         Request::RunStream { node_ids, workers, maxfail, options, .. } => {
-            run::stream(session, project, of(node_ids, workers, maxfail, options, false)).await
+            run::stream(session, project, RunRequest::new(node_ids, workers, maxfail, options, false)).await
         }
         Request::DebugRun { node_ids, options, .. } => {
-            run::debug_one(session, project, of(node_ids, None, None, options, false)).await
+            run::debug_one(session, project, RunRequest::new(node_ids, None, None, options, false)).await
         }
         Request::EnumerateCases { test_url, .. } => family.enumerate(&test_url).await,
         Request::BuildRun { suites, scheduling_options, .. } => family.build_run(suites, scheduling_options).await,
