@@ -7,7 +7,6 @@ later. Afterwards a run without faults must have the outcomes that the suite has
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import subprocess
@@ -19,7 +18,7 @@ from collections import Counter
 from pathlib import Path
 from random import Random
 
-from lab import GoneError, Lab, RefusedError, WrongError
+from lab import GoneError, Lab, RefusedError, WrongError, begin_program
 from world import binary, wait_for_exit
 
 # The settings of the project, of which each part of the rounds has one.
@@ -169,20 +168,13 @@ class Rounds:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("rounds", nargs="?", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=None)
-    options = parser.parse_args()
-    # Its processes end with it, however it ends.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    seed = options.seed if options.seed is not None else int(time.time())
-    print(f"{options.rounds} rounds, seed {seed}", flush=True)
+    count, seed = begin_program(__doc__, "rounds", 1000)
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="lens-faults-", ignore_cleanup_errors=True) as folder:
         rounds = Rounds(Path(folder), seed)
         number = 0
         try:
-            for number in range(options.rounds):
+            for number in range(count):
                 rounds.play(number)
                 if number % 50 == 49:
                     print(f"{number + 1} rounds, {time.monotonic() - begin:.0f} s", flush=True)
@@ -194,10 +186,10 @@ def main() -> int:
         finally:
             for pid in rounds.lab.world.processes():
                 _signal(pid, signal.SIGKILL)
-    for kind, count in sorted(rounds.seen.items()):
-        print(f"{count:6} {kind}")
+    for kind, times in sorted(rounds.seen.items()):
+        print(f"{times:6} {kind}")
     took = time.monotonic() - begin
-    print(f"{options.rounds} rounds, {took:.0f} s, seed {seed}: nothing lost, nothing left")
+    print(f"{count} rounds, {took:.0f} s, seed {seed}: nothing lost, nothing left")
     return 0
 
 

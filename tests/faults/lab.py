@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import os
+import signal
 import sqlite3
 import sys
 import time
@@ -10,13 +12,15 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 
 from daemon import Client, Daemon
 from suite import Suite
 from world import DEADLINE, World
+
+_Number = TypeVar("_Number", int, float)
 
 # Further outcomes of a test if a fault hit the run.
 HIT = {"crashed", "not_run"}
@@ -256,3 +260,20 @@ def _parent(pid: int) -> int:
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     except (OSError, IndexError):
         return 0
+
+
+def begin_program(doc: str, unit: str, usual: _Number) -> tuple[_Number, int]:
+    """Reads the arguments of a long program, `[COUNT] [--seed N]`, and prints them.
+
+    Returns how long it goes on, in this unit, and the seed.
+    """
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    parser.add_argument(unit, nargs="?", type=type(usual), default=usual)
+    parser.add_argument("--seed", type=int, default=None)
+    options = parser.parse_args()
+    # Its processes end with it, however it ends.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    seed = options.seed if options.seed is not None else int(time.time())
+    count: _Number = getattr(options, unit)
+    print(f"{count} {unit}, seed {seed}", flush=True)
+    return count, seed

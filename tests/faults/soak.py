@@ -7,7 +7,6 @@ at rest; the program fails if they are higher in the last third than in the seco
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import signal
@@ -20,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from lab import Lab, RefusedError, WrongError
+from lab import Lab, RefusedError, WrongError, begin_program
 
 # Steps between two measurements.
 STEPS = 5
@@ -167,18 +166,11 @@ class Soak:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("minutes", nargs="?", type=float, default=30.0)
-    parser.add_argument("--seed", type=int, default=None)
-    options = parser.parse_args()
-    # Its processes end with it, however it ends.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    seed = options.seed if options.seed is not None else int(time.time())
-    print(f"{options.minutes} minutes, seed {seed}", flush=True)
+    minutes, seed = begin_program(__doc__, "minutes", 30.0)
     steps = 0
     with tempfile.TemporaryDirectory(prefix="lens-soak-", ignore_cleanup_errors=True) as folder:
         soak = Soak(Path(folder), seed)
-        end = time.monotonic() + options.minutes * 60
+        end = time.monotonic() + minutes * 60
         try:
             while time.monotonic() < end or len(soak.samples) < 6:
                 for _ in range(STEPS):
