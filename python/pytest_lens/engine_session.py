@@ -20,6 +20,7 @@ import pytest
 from . import engine_options, messages
 from .engine import Engine
 from .errors import LensError
+from .interrupts import HeldInterrupts
 from .runs import Run
 from .worker.reports import report_text
 
@@ -139,19 +140,9 @@ class EngineSession:
         if run is None:
             return None
         try:
-            is_stopping = False
-            for event in run:
-                if event["event"] == "testOutcome":
-                    for outcome in event["outcomes"]:
-                        self._show(outcome)
-                elif event["event"] == "runFinished":
-                    self._show_warnings(event)
-                if (session.shouldfail or session.shouldstop) and not is_stopping:
-                    is_stopping = True
-                    run.stop()
-        except KeyboardInterrupt:
-            self._show_ended(run)
-            raise
+            with HeldInterrupts() as interrupts:
+                run.call = interrupts.interruptible(run.call)
+                self._show_run(session, run)
         except LensError as error:
             missing = _tests(run.total - len(self._shown))
             raise session.Interrupted(
@@ -166,6 +157,22 @@ class EngineSession:
             raise session.Interrupted(session.shouldstop)
         self._check(session, run)
         return True
+
+    def _show_run(self, session: pytest.Session, run: Run) -> None:
+        try:
+            is_stopping = False
+            for event in run:
+                if event["event"] == "testOutcome":
+                    for outcome in event["outcomes"]:
+                        self._show(outcome)
+                elif event["event"] == "runFinished":
+                    self._show_warnings(event)
+                if (session.shouldfail or session.shouldstop) and not is_stopping:
+                    is_stopping = True
+                    run.stop()
+        except KeyboardInterrupt:
+            self._show_ended(run)
+            raise
 
     def _check(self, session: pytest.Session, run: Run) -> None:
         """A run that did not pass for another reason than its tests does not pass here either."""

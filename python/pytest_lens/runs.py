@@ -19,13 +19,13 @@ class Run:
 
     Events of the inventory and of other runs are left out; those of flakiness are included while
     the run lasts. ``run_id`` is its id, ``total`` its number of tests, and ``finished`` its last
-    event, once that has arrived.
+    event, once that has arrived. ``call`` sends a request and waits for its answer.
     """
 
     def __init__(
         self, call: Call, context_id: str, cursor: int, started: messages.RunStarted
     ) -> None:
-        self._call = call
+        self.call = call
         self._context_id = context_id
         self._cursor = cursor
         self._pending: list[messages.Event] = []
@@ -56,7 +56,7 @@ class Run:
 
     def _read(self) -> None:
         answer = checked(
-            self._call(
+            self.call(
                 {
                     "type": "get_events",
                     "context_id": self._context_id,
@@ -77,8 +77,8 @@ class Run:
 
     def stop(self) -> None:
         """Let running tests finish, and start no more."""
-        checked(self._call({"type": "stop_run", "run_id": self.run_id}))
+        checked(self.call({"type": "stop_run", "run_id": self.run_id}))
 
     def kill(self) -> None:
         """Kill the run's processes now."""
-        checked(self._call({"type": "kill_run", "run_id": self.run_id}))
+        checked(self.call({"type": "kill_run", "run_id": self.run_id}))

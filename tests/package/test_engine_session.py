@@ -255,6 +255,42 @@ def test_an_exit_in_a_test_ends_the_session(world: World) -> None:
     assert "enough" in told.stdout
 
 
+def test_a_ctrl_c_while_an_outcome_is_shown_does_not_lose_it(world: World) -> None:
+    world.write(
+        {
+            "conftest.py": """
+            import os, pytest, signal
+
+            @pytest.hookimpl(tryfirst=True)
+            def pytest_runtest_logreport(report):
+                if os.getpid() == int(os.environ["PYTEST_PID"]) and report.when == "call":
+                    os.kill(os.getpid(), signal.SIGINT)
+            """,
+            "test_a.py": """
+            import time
+
+            def test_quick(): pass
+            def test_endless(): time.sleep(600)
+            """,
+        }
+    )
+    program = (
+        "import os, sys, pytest; os.environ['PYTEST_PID'] = str(os.getpid());"
+        "sys.exit(pytest.main(['--color=no', '--lens', '-n', '1']))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=world.root,
+        env=world.env,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    assert ended.returncode == 2, ended.stdout
+    assert "KeyboardInterrupt" in ended.stdout and "1 passed" in ended.stdout
+
+
 def test_ctrl_c_ends_everything_and_keeps_what_ran(world: World) -> None:
     world.write(
         {

@@ -452,10 +452,11 @@ impl Recorder {
         };
         let passed = Passed::new(std::mem::take(&mut open.recording), &open);
         self.unsaved.insert(run_id.to_owned(), (open.run, open.runs_alone && !ending.disturbed));
-        self.push(EventPayload::RunFinished(end.clone()));
+        open.record.set_end(end.clone());
+        self.push(EventPayload::RunFinished(end));
         // The suite ends first: a waiting reader takes a suite without an end for one that failed.
         open.record.suite_log.end(at_least);
-        open.record.close(end);
+        open.record.close();
         if open.record.suite_log.is_closed_for_client() {
             self.state.runs.remove(run_id);
         }

@@ -118,12 +118,15 @@ impl RunRecord {
         self.progress.send_modify(|count| *count += 1);
     }
 
-    pub(crate) fn close(&self, end: RunEnd) {
-        {
-            let mut state = self.state();
-            state.end = Some((end, Instant::now()));
-            (state.running, state.settled) = Default::default();
-        }
+    /// Notes the end. The recorder does it before it pushes the end's event: whoever reads the event finds the run over.
+    pub(crate) fn set_end(&self, end: RunEnd) {
+        let mut state = self.state();
+        state.end = Some((end, Instant::now()));
+        (state.running, state.settled) = Default::default();
+    }
+
+    /// Wakes those who wait for the end, after its event is in the log.
+    pub(crate) fn close(&self) {
         self.ended.send_replace(true);
     }
 
@@ -162,7 +165,7 @@ impl RunRecord {
 
     /// Packs the results of a run that is over. Blocks.
     pub(crate) fn pack(&self) {
-        if !self.is_over() {
+        if !*self.ended.borrow() {
             return;
         }
         {
