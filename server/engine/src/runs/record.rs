@@ -118,7 +118,7 @@ impl RunRecord {
         self.progress.send_modify(|count| *count += 1);
     }
 
-    /// Notes the end. The recorder does it before it pushes the end's event: whoever reads the event finds the run over.
+    /// Notes the end. The recorder does it before it pushes the end's event: a reader of the event finds the run over.
     pub(crate) fn set_end(&self, end: RunEnd) {
         let mut state = self.state();
         state.end = Some((end, Instant::now()));
