@@ -270,6 +270,9 @@ LINES = [
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     if not PLUGINS.is_dir():
         raise FileNotFoundError(f"{PLUGINS} is missing: `cargo xtask test e2e` makes it")
+    # No run below writes bytecode: without this, each would compile pytest and all plugins again.
+    compiling = [str(PLUGINS / "bin" / "python"), "-m", "compileall", "-q", str(PLUGINS / "lib")]
+    subprocess.run(compiling, check=True, timeout=10 * DEADLINE)
     return Project(tmp_path_factory.mktemp("shop"), FILES)
 
 
