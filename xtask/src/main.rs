@@ -108,15 +108,18 @@ fn run(chore: Chore) -> anyhow::Result<bool> {
 
 impl Passed {
     fn to(&self, name: &str) -> anyhow::Result<bool> {
-        Ok(process::status(&mut tool(name, &self.arguments))?.success())
+        Ok(process::status(&mut tool(name, &self.arguments)?)?.success())
     }
 }
 
 /// The chore of a crate below `tools/`, built first where it is not. They are crates of their own so that the checks
 /// need not wait for what only these need to compile. It has the caller's folder and environment.
-fn tool(name: &str, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
-    let mut command = Command::new(build::cargo_program());
-    command.args(["run", "--quiet", "--package", name, "--manifest-path"]).arg(paths::root().join("Cargo.toml"));
-    command.arg("--").args(arguments);
-    command
+fn tool(name: &str, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> anyhow::Result<Command> {
+    let mut build = build::cargo();
+    // With the features of the whole workspace: what it shares with the tests is compiled once.
+    build.args(["build", "--quiet", "--workspace", "--bin", name]);
+    process::check(&mut build)?;
+    let mut command = Command::new(paths::program(name, "debug"));
+    command.args(arguments);
+    Ok(command)
 }

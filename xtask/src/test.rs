@@ -6,6 +6,7 @@ pub(crate) mod areas;
 mod halves;
 mod neovim;
 pub(crate) mod pythons;
+pub(crate) mod side_by_side;
 mod tally;
 mod vscode;
 mod whole;

@@ -1,7 +1,9 @@
 //! The Python wheel: built as users build it, or for another Linux with zig as linker; and tried on every Python.
 
 use crate::targets::Library;
-use crate::test::{Tally, areas::pytest, pythons};
+use crate::test::areas::pytest_command;
+use crate::test::side_by_side::side_by_side;
+use crate::test::{Tally, pythons};
 use anyhow::{Context, Result, anyhow};
 use chores::venv::Venv;
 use chores::{build, paths, process, ui};
@@ -171,23 +173,27 @@ pub(crate) fn install(venv: &Venv, wheel: &Path) -> Result<()> {
 /// Installs the wheel with nothing but pytest on each Python there is, except `done`, and runs its tests.
 pub(crate) fn try_out(wheel: &Path, done: Option<u32>) -> Result<Tally> {
     let root = paths::root();
-    let (mut sum, mut rows) = (Tally::default(), Vec::new());
-    for python in pythons::PYTHONS.into_iter().filter(|python| Some(*python) != done) {
+    let pythons = pythons::PYTHONS.into_iter().filter(|python| Some(*python) != done);
+    let ended = side_by_side(pythons, pythons::AT_A_TIME, |python| {
         let name = format!("3.{python}");
         let Some(interpreter) = pythons::find(python) else {
-            sum.skipped += 1;
-            rows.push(vec![name, "absent".to_owned(), String::new()]);
-            continue;
+            return Ok((Tally { skipped: 1, ..Tally::default() }, vec![name, "absent".to_owned(), String::new()]));
         };
         let pytest_version = pythons::pytests(python).last().context("no pytest for this Python")?;
         let list = root.join(format!("xtask/requirements/pytest-{pytest_version}.txt"));
         let venv = Venv::ensure_of(&interpreter, &format!("wheel-{name}"), &fs::read_to_string(list)?)?;
         let start = Instant::now();
         install(&venv, wheel)?;
-        let tally = pytest(&venv, &root, &[TESTS])?;
+        let (status, output) = process::capture(pytest_command(&venv, &root, &[TESTS])?)?;
+        println!("{}\n{output}", ui::paint(ui::Colour::Bold, &format!("Python {name}")));
+        let tally = Tally::from_pytest(&process::plain(&output)).honest(status.success());
         let result = format!("{} passed, {} failed, {} skipped", tally.passed, tally.failed, tally.skipped);
-        rows.push(vec![name, result, ui::duration(start.elapsed())]);
+        Ok((tally, vec![name, result, ui::duration(start.elapsed())]))
+    })?;
+    let (mut sum, mut rows) = (Tally::default(), Vec::new());
+    for (tally, row) in ended {
         sum.add(tally);
+        rows.push(row);
     }
     print!("{}", ui::table(&["Python", "the wheel's tests", "time"], &rows));
     Ok(sum)

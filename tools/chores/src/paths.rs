@@ -18,5 +18,10 @@ pub fn target() -> PathBuf {
 
 /// The built `pytest-lens` of a profile (`debug` or `release`).
 pub fn binary(profile: &str) -> PathBuf {
-    target().join(profile).join("pytest-lens")
+    program("pytest-lens", profile)
+}
+
+/// A built program of the workspace.
+pub fn program(name: &str, profile: &str) -> PathBuf {
+    target().join(profile).join(name)
 }

@@ -19,7 +19,7 @@ pub(super) const AREAS: &[Area] = &[
     Area {
         name: "codegen",
         about: "generated types are what the Rust definitions say",
-        check: || Ok(Tally::of(process::tee(crate::tool("codegen", ["--check"]))?.0.success())),
+        check: || Ok(Tally::of(process::tee(crate::tool("codegen", ["--check"])?)?.0.success())),
     },
     Area {
         name: "clippy",
@@ -128,7 +128,7 @@ fn package() -> Result<Tally> {
     let venv = Venv::from_file("package", &root.join("xtask/requirements/package.txt"))?;
     let wheel = wheel::for_host("dev", &paths::target().join("debug/wheel"))?;
     wheel::install(&venv, &wheel)?;
-    let mut sum = pytest(&venv, &root, &["tests/package"])?;
+    let mut sum = halves::pytest(&venv, &root, "tests/package")?;
     sum.add(wheel::try_out(&wheel, pythons::minor(&venv.python()))?);
     Ok(sum)
 }
@@ -151,18 +151,18 @@ fn agents() -> Result<Tally> {
 }
 
 fn fidelity_small() -> Result<Tally> {
-    let (status, output) = process::tee(crate::tool("fidelity", ["--small"]))?;
+    let (status, output) = process::tee(crate::tool("fidelity", ["--small"])?)?;
     Ok(Tally::from_own(&output).honest(status.success()))
 }
 
 /// Runs pytest over a folder, with more arguments behind it; the tests find the built binary in `PYTEST_LENS_BIN`.
-pub(crate) fn pytest(venv: &Venv, dir: &Path, arguments: &[&str]) -> Result<Tally> {
+pub(super) fn pytest(venv: &Venv, dir: &Path, arguments: &[&str]) -> Result<Tally> {
     let (status, output) = process::tee(pytest_command(venv, dir, arguments)?)?;
     Ok(Tally::from_pytest(&output).honest(status.success()))
 }
 
 /// The command that runs pytest in a folder, on the built binary.
-pub(super) fn pytest_command(venv: &Venv, dir: &Path, arguments: &[&str]) -> Result<Command> {
+pub(crate) fn pytest_command(venv: &Venv, dir: &Path, arguments: &[&str]) -> Result<Command> {
     if let Some(tests) = arguments.first().filter(|tests| !dir.join(tests).exists()) {
         bail!("there is no {}", dir.join(tests).display());
     }

@@ -5,16 +5,15 @@
 //! Python that is missing on this machine is named, and counts as skipped. At last the short form of `cargo xtask impact`
 //! runs.
 
+use super::side_by_side::side_by_side;
 use super::{Tally, areas};
 use crate::impact;
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use chores::venv::Venv;
 use chores::{build, paths, process, ui};
-use std::collections::VecDeque;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 /// The Pythons, by their minor versions.
@@ -38,7 +37,7 @@ enum Share {
 }
 
 /// How many pairs run at a time: their tests wait for processes about half of the time.
-const AT_A_TIME: usize = 3;
+pub(crate) const AT_A_TIME: usize = 3;
 
 /// One Python with one pytest.
 #[derive(Clone, Copy)]
@@ -52,43 +51,33 @@ pub(super) fn run() -> Result<Tally> {
     build::binary("debug")?;
     let usual = minor(Path::new("python3"));
     let pairs = PYTHONS.into_iter().flat_map(|python| pytests(python).map(move |pytest| Pair { python, pytest }));
-    let mut waiting: VecDeque<(Pair, PathBuf)> = VecDeque::new();
+    let mut waiting: Vec<(Pair, PathBuf)> = Vec::new();
     let mut sum = Tally::default();
     let mut rows = Vec::new();
     for pair in pairs {
         match find(pair.python) {
-            Some(interpreter) => waiting.push_back((pair, interpreter)),
+            Some(interpreter) => waiting.push((pair, interpreter)),
             None => {
                 sum.skipped += 1;
                 rows.push(row(pair, "absent".to_owned(), String::new()));
             }
         }
     }
-    let (waiting, ended) = (Mutex::new(waiting), Mutex::new((sum, rows)));
-    let work = || -> Result<()> {
-        loop {
-            let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-            let Some((pair, interpreter)) = next else { return Ok(()) };
-            let Pair { python, pytest } = pair;
-            let share = share(python, pytest, usual);
-            let start = Instant::now();
-            let (tally, output) = run_pair(&interpreter, pair, share)
-                .with_context(|| format!("with Python 3.{python} and pytest {pytest}"))?;
-            let result = format!("{} passed, {} failed, {} skipped", tally.passed, tally.failed, tally.skipped);
-            let mut ended = ended.lock().unwrap_or_else(PoisonError::into_inner);
-            println!("{}", ui::paint(ui::Colour::Bold, &format!("Python 3.{python}, pytest {pytest}: {share:?}")));
-            println!("{output}");
-            ended.0.add(tally);
-            ended.1.push(row(pair, result, ui::duration(start.elapsed())));
-        }
-    };
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..AT_A_TIME).map(|_| scope.spawn(work)).collect();
-        threads
-            .into_iter()
-            .try_for_each(|thread| thread.join().map_err(|_| anyhow!("a thread of the checks panicked"))?)
+    let ended = side_by_side(waiting, AT_A_TIME, |(pair, interpreter)| {
+        let Pair { python, pytest } = pair;
+        let share = share(python, pytest, usual);
+        let start = Instant::now();
+        let (tally, output) = run_pair(&interpreter, pair, share)
+            .with_context(|| format!("with Python 3.{python} and pytest {pytest}"))?;
+        let result = format!("{} passed, {} failed, {} skipped", tally.passed, tally.failed, tally.skipped);
+        let heading = ui::paint(ui::Colour::Bold, &format!("Python 3.{python}, pytest {pytest}: {share:?}"));
+        println!("{heading}\n{output}");
+        Ok((tally, row(pair, result, ui::duration(start.elapsed()))))
     })?;
-    let (mut sum, rows) = ended.into_inner().unwrap_or_else(PoisonError::into_inner);
+    for (tally, row) in ended {
+        sum.add(tally);
+        rows.push(row);
+    }
     if impact::PYTHONS.into_iter().any(|python| find(python).is_some()) {
         println!("{}", ui::paint(ui::Colour::Bold, "100 mutants"));
         sum.add(Tally::of(impact::run(&[])?));
