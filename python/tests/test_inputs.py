@@ -25,6 +25,7 @@ class Parser:
     def __call__(self): return 3
 @functools.lru_cache
 def table(): return Parser().parse()
+def use(): return Parser()()
 def unused(): pass
 """
 
@@ -102,7 +103,7 @@ def test_calls_lead_from_a_kept_result_to_the_functions_that_made_it(project: Pr
             "core.py": CORE,
             "test_a.py": """
             import core
-            def test_first(): core.build(), core.get(), core.table(), core.Parser()()
+            def test_first(): core.build(), core.get(), core.table(), core.use()
             def test_get(): core.get()
             def test_table(): core.table()
             """,
@@ -114,7 +115,32 @@ def test_calls_lead_from_a_kept_result_to_the_functions_that_made_it(project: Pr
     assert ("core.py:build", "core.py:Parser.parse") in found.calls
     assert ("test_a.py:test_table", "core.py:table") in found.calls
     assert ("core.py:table", "core.py:Parser.parse") in found.calls
-    assert ("test_a.py:test_first", "core.py:Parser.__call__") in found.calls
+    assert ("core.py:use", "core.py:Parser.__call__") in found.calls
+
+
+def test_a_test_function_that_runs_again_has_called_all_that_its_first_test_used(
+    project: Project,
+) -> None:
+    found = _recorded(
+        project,
+        {
+            "core.py": CORE,
+            "test_a.py": """
+            import core
+            KEPT = []
+            class Base:
+                def test_kept(self):
+                    if not KEPT: KEPT.append(core.build())
+            class TestA(Base): pass
+            def test_between(): core.unused()
+            class TestB(Base): pass
+            """,
+        },
+    )
+    own = "test_a.py:Base.test_kept"
+    called = {called for caller, called in found.calls if caller == own}
+    assert called == {"core.py:build", "core.py:Parser.parse"}
+    assert found.used["test_kept"] == {own}, "the last test found it"
 
 
 def test_fixtures_belong_to_every_test_that_uses_them(project: Project) -> None:
@@ -222,7 +248,7 @@ def test_files_variables_and_what_nobody_can_know(project: Project) -> None:
     assert {"cases.txt", "CASES"} <= found.outside
     assert "<process>" not in found.outside, "the worker itself forks"
     assert ("test_a.py:<module>", "cases.txt") in found.calls
-    assert ("test_a.py:test_import", "late.py:<module>") in found.calls
+    assert ("late.py:<module>", "core.py:build") in found.calls
 
 
 def test_threads_that_outlive_a_test_belong_to_later_ones(project: Project) -> None:

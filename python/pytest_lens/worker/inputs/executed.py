@@ -8,7 +8,12 @@ its first call. To arm a code object again takes as long as a dozen notification
 
 The calls between functions serve tests that find a result which an earlier test in the process
 left: they depend on what made it. A function's caller is the project's next frame on the stack;
-besides, each place of a call is looked at once.
+besides, each place of a call is looked at once. A test's own function is rarely executed twice: of
+its calls only those of caches count, and if it is executed again, it has called all that its first
+test used.
+
+Code that runs for each function and test asks for nothing that raises an audit event, such as a
+frame's `f_code`: each takes longer than all else here.
 """
 
 from __future__ import annotations
@@ -19,14 +24,24 @@ import itertools
 import linecache
 import sys
 import traceback
+import types
 from _thread import get_ident
-from collections.abc import Iterable
 from types import CodeType, FunctionType, MethodType
 from typing import Any, Callable
 
 from .nodes import LINES, PROCESS, STAT, Nodes
 
 _CACHED = type(functools.lru_cache(lambda: None))
+# Objects of these types execute no code of the project by themselves.
+_WITHOUT_CODE = frozenset(
+    (
+        types.BuiltinFunctionType,
+        types.MethodDescriptorType,
+        types.WrapperDescriptorType,
+        types.MethodWrapperType,
+        types.ClassMethodDescriptorType,
+    )
+)
 # Names by which code asks for line numbers.
 _LINE_NAMES = frozenset(("f_lineno", "tb_lineno", "co_firstlineno", "co_lines", "co_positions"))
 # Names by which code asks for a file's existence, size or time, which raises no audit event.
@@ -44,11 +59,11 @@ _LINE_READERS = (
     traceback.walk_tb,
     traceback.walk_stack,
 )
-# Functions that start processes without an audit event: the end of their path, and their name.
-_STARTERS = (
-    ("/multiprocessing/util.py", "spawnv_passfds"),
-    ("/multiprocessing/forkserver.py", "connect_to_new_process"),
-)
+# Functions that start processes without an audit event, by name: the end of their path.
+_STARTERS = {
+    "spawnv_passfds": "/multiprocessing/util.py",
+    "connect_to_new_process": "/multiprocessing/forkserver.py",
+}
 # The number of calls in a test after which a function is disarmed.
 _OFTEN = 8
 _ID_BITS = 24
@@ -66,6 +81,17 @@ class Executed:
         self._known: dict[int, int] = {}
         # Those of the project.
         self._callers: dict[int, int] = {}
+        # The ids of their frames' globals: other frames need no closer look.
+        self._globals: set[int] = set()
+        # The code of the present test's function, by id, and whether it runs in this test only.
+        self.own: int | None = None
+        self.is_only = False
+        # The frame below which the present test runs.
+        self.outer: Any = None
+        # Such functions that were executed, by id.
+        self._own: set[int] = set()
+        # The inputs of those that the last takes had; whoever uses them empties it.
+        self.own_taken: set[int] = set()
         self._count = itertools.count()
         self._codes: dict[int, CodeType] = {}
         self._numbers: dict[int, tuple[int, ...]] = {}
@@ -96,7 +122,7 @@ class Executed:
         first, again = free
         events = monitoring.events
         set_local, disable = monitoring.set_local_events, monitoring.DISABLE
-        known, note, getframe = self._known, self._note, sys._getframe
+        known, note, getframe, own = self._known, self._note, sys._getframe, self._own
         caller_of, calls_of = self._callers.get, self._now.get
         now, disarmed, hot = self._now, self._disarmed, self._hot
 
@@ -105,7 +131,7 @@ class Executed:
             key = id(code)
             calls = calls_of(key)
             if calls is None:
-                note(key, getframe(1).f_back)
+                note(key, getframe(1))
                 if key not in hot:
                     return None
             elif calls < _OFTEN:
@@ -117,21 +143,32 @@ class Executed:
             return disable
 
         def first_executed(code: CodeType, _offset: int) -> Any:
-            if id(code) in known:
-                return disable
+            key = id(code)
+            if key in known:
+                if key not in own:
+                    return disable
+                note(key, getframe(1))
+                return None
             if self._number(code):
                 set_local(first, code, events.CALL)
+                if key == self.own and self.is_only:  # it stays armed by this tool
+                    own.add(key)
+                    note(key, getframe(1))
+                    return None
             elif _starts_process(code):
                 self._add(code, (self._nodes.number(PROCESS),))
             else:
                 return disable
             set_local(again, code, events.PY_START)
-            note(id(code), getframe(1).f_back)
+            note(key, getframe(1))
             return disable
 
         def called(code: CodeType, _offset: int, function: object, _argument: object) -> Any:
-            caller = caller_of(id(code))
-            if caller is not None:
+            if type(function) in _WITHOUT_CODE:
+                return disable
+            key = id(code)
+            caller = caller_of(key)
+            if caller is not None and (key not in own or _is_cached(function)):
                 for target in _codes_of(function):
                     self._called(caller, target)
             return disable
@@ -153,14 +190,20 @@ class Executed:
 
     def take(self) -> set[int]:
         """The inputs that were executed since the last call; from now on each is noted again."""
-        codes = list(self._now)
-        for code in codes:
-            self._now.pop(code, None)
-        disarmed = list(self._disarmed)
-        self._disarmed.difference_update(disarmed)
-        for code in disarmed:
-            self._arm(self._codes[self._known[code]])
-        return self._numbers_of(map(self._known.__getitem__, codes))
+        now, known, numbers, own = self._now, self._known, self._numbers, self._own
+        found: set[int] = set()
+        for key in list(now):
+            now.pop(key, None)
+            executed = numbers[known[key]]
+            found.update(executed)
+            if key in own:
+                self.own_taken.add(executed[0])
+        if self._disarmed:
+            disarmed = list(self._disarmed)
+            self._disarmed.difference_update(disarmed)
+            for key in disarmed:
+                self._arm(self._codes[known[key]])
+        return found
 
     def running_elsewhere(self) -> set[int]:
         """The functions that other threads have begun and not ended."""
@@ -175,10 +218,6 @@ class Executed:
                 at = at.f_back
         return found
 
-    def _numbers_of(self, codes: Iterable[int]) -> set[int]:
-        """The inputs of code objects."""
-        return set(itertools.chain.from_iterable(map(self._numbers.__getitem__, codes)))
-
     def new_calls(self) -> list[tuple[int, int]]:
         """The calls that were not reported yet: pairs of inputs."""
         if not self._new_calls:
@@ -187,31 +226,39 @@ class Executed:
         self._new_calls.difference_update(new)
         pairs: set[tuple[int, int]] = set()
         for call in new:
-            caller, called = self._numbers[call >> _ID_BITS], self._numbers[call & _MASK]
-            pairs.update((a, b) for a in caller for b in called if a != b)
-        return sorted(pairs)
+            caller = self._numbers[call >> _ID_BITS][0]
+            for called in self._numbers[call & _MASK]:
+                if called != caller:
+                    pairs.add((caller, called))
+        return list(pairs)
 
     def caller(self, frame: Any) -> int | None:
         """The function of the project that is next on the stack."""
-        while frame is not None:
-            code = self._callers.get(id(frame.f_code))
-            if code is not None:
-                return self._numbers[code][0]
+        key = self._next_caller(frame)
+        return None if key is None else self._numbers[self._callers[key]][0]
+
+    def _next_caller(self, frame: Any) -> int | None:
+        """The id of the code of the project's next frame on the stack, within the test."""
+        known, callers, outer = self._globals, self._callers, self.outer
+        while frame is not None and frame is not outer:
+            if id(frame.f_globals) in known:
+                key = id(frame.f_code)
+                if key in callers:
+                    return key
             frame = frame.f_back
         return None
 
     def _note(self, key: int, frame: Any) -> None:
-        """A code object is executed; `frame`: its caller's."""
+        """A code object is executed, in this frame."""
         self._now[key] = 1
-        caller_of = self._callers.get
-        while frame is not None:
-            caller = caller_of(id(frame.f_code))
-            if caller is not None:
-                call = caller << _ID_BITS | self._known[key]
-                if call not in self._calls:
-                    self._note_call(call)
-                return
-            frame = frame.f_back
+        self._globals.add(id(frame.f_globals))
+        if key == self.own:  # pytest calls it
+            return
+        caller = self._next_caller(frame.f_back)
+        if caller is not None and caller not in self._own:
+            call = self._callers[caller] << _ID_BITS | self._known[key]
+            if call not in self._calls:
+                self._note_call(call)
 
     def _note_call(self, call: int) -> None:
         if call not in self._calls:
@@ -260,8 +307,13 @@ class Executed:
 
 
 def _starts_process(code: CodeType) -> bool:
-    path = code.co_filename
-    return any(code.co_name == name and path.endswith(end) for end, name in _STARTERS)
+    end = _STARTERS.get(code.co_name)
+    return end is not None and code.co_filename.endswith(end)
+
+
+def _is_cached(function: Any) -> bool:
+    """Whether a call may execute no code because an earlier one did."""
+    return type(function.__func__ if type(function) is MethodType else function) is _CACHED
 
 
 def _codes_of(function: Any) -> list[CodeType]:

@@ -28,24 +28,23 @@ class Nodes:
     def __init__(self) -> None:
         self._numbers: dict[tuple[str, ...], int] = {}
         self._count = itertools.count()
-        self._told = 0
+        self._new: list[tuple[int, tuple[str, ...]]] = []
 
     def number(self, node: tuple[str, ...]) -> int:
         """The number of an input."""
         number = self._numbers.get(node)
         if number is None:
-            number = self._numbers.setdefault(node, next(self._count))
+            made = next(self._count)
+            number = self._numbers.setdefault(node, made)
+            if number == made:
+                self._new.append((number, node))
         return number
 
     def new(self) -> list[list[Any]]:
         """The inputs since the last call: number, kind, path, name; empty where there is none."""
-        if len(self._numbers) == self._told:
-            return []
-        found = [
-            [number, *_parts(*node)] for node, number in list(self._numbers.items())[self._told :]
-        ]
-        self._told += len(found)
-        return found
+        new = self._new[:]
+        del self._new[: len(new)]
+        return [[number, *_parts(*node)] for number, node in new]
 
 
 def _parts(kind: str, first: str = "", name: str = "") -> tuple[str, str, str]:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
+from types import FunctionType, MethodType
 from typing import Any
 
 import pytest
 
 from .. import own_code
-from ..unpatched import os, tempfile, time
+from ..unpatched import os, struct, tempfile, time
 from ..watching import audit_hook, file_reads
 from ..wire import Message
 from . import variables
@@ -61,6 +62,8 @@ class Inputs:
         self._item: Any = None
         # Inputs of the present test so far, without those that are noted since.
         self._used: set[int] = set()
+        # What the tests used whose own functions were executed, by the function: packed numbers.
+        self._by_own: dict[int, bytes] = {}
         self._outside: set[int] | None = None
         self._tests = 0
         self._began = 0.0
@@ -87,6 +90,9 @@ class Inputs:
         if self._outside is None:
             self._outside = before
         self._item = item
+        self._executed.own = _own_code(item)
+        self._executed.is_only = getattr(item, "callspec", None) is None
+        self._executed.outer = sys._getframe(1)
         self._used = self._executed.running_elsewhere()
 
     def end(self, index: int) -> Message | None:
@@ -101,14 +107,18 @@ class Inputs:
         for definition in self._gone:
             self._fixtures.pop(definition, None)
         self._gone.clear()
-        self._item = None
+        self._item = self._executed.own = self._executed.outer = None
         self._tests += 1
         edges, self._edges = self._edges, set()
+        edges.update(self._executed.new_calls())
+        for own in self._executed.own_taken:
+            edges.update(self._calls_of_own(own, used))
+        self._executed.own_taken.clear()
         message: Message = {
             "t": "inputs",
             "i": index,
-            "used": sorted(used),
-            "edges": sorted(edges.union(self._executed.new_calls())),
+            "used": list(used),
+            "edges": list(edges),
             # Nothing that an earlier test left can have spared it anything.
             "is_first": self._tests == 1,
         }
@@ -117,6 +127,14 @@ class Inputs:
             self._outside = set()
         message["nodes"] = self._nodes.new()
         return message
+
+    def _calls_of_own(self, own: int, used: set[int]) -> list[tuple[int, int]]:
+        """The possible calls of a test's own function that earlier tests executed, too."""
+        packed = self._by_own.get(own, b"")
+        earlier = struct.unpack(f"{len(packed) // 4}I", packed)
+        new = used.difference(earlier)
+        self._by_own[own] = packed + struct.pack(f"{len(new)}I", *new)
+        return [(own, number) for number in earlier if number != own]
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_fixture_setup(self, fixturedef: Any) -> Iterator[None]:
@@ -230,6 +248,14 @@ class Inputs:
 
 
 _TEMPORARY = os.path.join(tempfile.gettempdir(), "")
+
+
+def _own_code(item: Any) -> int | None:
+    """The id of the code of a test's function."""
+    function = vars(item).get("_obj")  # `item.obj` may make an instance
+    if type(function) is MethodType:
+        function = function.__func__
+    return id(function.__code__) if type(function) is FunctionType else None
 
 
 def _reader() -> str:
