@@ -1,7 +1,8 @@
 """Measures whether `run --affected` misses a test that a change breaks: a mutation bench.
 
 For each mutant, plain pytest runs every test; a test that passed before and does not pass now must
-be among those that `pytest-lens run --affected` selects. `cargo xtask impact` prepares suites.
+be among those that `pytest-lens run --affected` selects. Where every test is selected none can be
+missed, and nothing runs.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import suites
 from mutants import BODIES, KINDS, mutants
 
 # The longest time for one call, in seconds.
@@ -188,7 +190,8 @@ class Result:
     # Shares of all tests.
     selected: float
     by_imports: float | None
-    broken: int
+    # The number of tests that it breaks; None if every test was selected.
+    broken: int | None
     missed: list[str]
 
 
@@ -210,8 +213,11 @@ def measure(options: argparse.Namespace, folder: Path) -> Iterator[Result]:
                 one.write(mutant.path, mutant.content)
             try:
                 selected = suite.selected()
-                after = plain.run()
-                failing = [test for test in broken(plain.before, after) if test in tests]
+                failing, missed = None, []
+                if not all(covered(test, selected) for test in tests):
+                    after = plain.run()
+                    failing = [test for test in broken(plain.before, after) if test in tests]
+                    missed = [test for test in failing if is_missed(test, after, selected)]
                 by_imports = share(tests, imports.selected()) if imports else None
                 if options.run and EVERYTHING not in selected:
                     suite.lens("--affected")
@@ -221,14 +227,14 @@ def measure(options: argparse.Namespace, folder: Path) -> Iterator[Result]:
             if options.run:
                 suite.lens("--affected")
             yield Result(
-                suite=options.suite.name,
+                suite=options.real or options.suite.name,
                 seed=options.seed,
                 kind=mutant.kind,
                 where=f"{mutant.path}:{mutant.line}",
                 selected=share(tests, selected),
                 by_imports=by_imports,
-                broken=len(failing),
-                missed=[test for test in failing if is_missed(test, after, selected)],
+                broken=None if failing is None else len(failing),
+                missed=missed,
             )
     finally:
         plain.close()
@@ -250,13 +256,15 @@ def table(results: list[Result]) -> str:
         rows += [(suite, [one for one in results if one.suite == suite]) for suite in suites]
     rows.append(("all", results))
     lines = [
-        "| change | seeds | mutants | broke tests | tests missed | selected (mean) | by imports |",
-        "|---|---|---|---|---|---|---|",
+        "| change | seeds | mutants | all selected | broke tests | tests missed"
+        " | selected (mean) | by imports |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for name, found in rows:
         if not found:
             continue
-        killed = sum(one.broken > 0 for one in found)
+        whole = sum(one.broken is None for one in found)
+        killed = sum(bool(one.broken) for one in found)
         missed = sum(len(one.missed) for one in found)
         mean = sum(one.selected for one in found) / len(found)
         known = [one.by_imports for one in found if one.by_imports is not None]
@@ -266,6 +274,7 @@ def table(results: list[Result]) -> str:
             name,
             seeds,
             f"{len(found):,}",
+            f"{whole:,}",
             f"{killed:,}",
             str(missed),
             f"{mean:.1%}",
@@ -284,6 +293,7 @@ def main() -> int:
     """Measure one suite, or make a table of earlier results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--suite", type=Path, help="the suite's folder; it is copied")
+    parser.add_argument("--real", choices=suites.CODE, help="a real suite, made ready if need be")
     parser.add_argument("--sources", default=".", help="the folder with the code to change")
     parser.add_argument("--path", default=".", help="the folder for PYTHONPATH")
     parser.add_argument("--python", type=os.path.abspath)
@@ -302,6 +312,10 @@ def main() -> int:
         lines = [line for path in options.table for line in path.read_text().splitlines()]
         print(table([Result(**json.loads(line)) for line in lines]))
         return 0
+    if options.real:
+        real = suites.ready(options.real)
+        options.suite, options.python = real.root, str(real.python)
+        options.sources, options.path = real.sources, real.path
     results = []
     with tempfile.TemporaryDirectory(prefix="impact-") as folder:
         for result in measure(options, Path(folder)):
