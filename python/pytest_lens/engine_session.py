@@ -13,6 +13,7 @@ import sys
 import urllib.parse
 import urllib.request
 import warnings
+from collections.abc import Iterator
 from typing import Any, Callable
 
 import pytest
@@ -47,6 +48,8 @@ class EngineSession:
         self._on_refusal = on_refusal
         self._engine: Engine | None = None
         self._run: Run | None = None
+        # The lines of hooks on the collected tests.
+        self._on_collected: list[str] = []
         self._own_warnings: list[tuple[str, str]] = []
         self._is_replaying = False
         self._shown: set[str] = set()
@@ -129,7 +132,15 @@ class EngineSession:
                 reporter.stats.setdefault("deselected", []).extend(gone)
             reporter._numcollected = begun["total"] + deselected
         session.testscollected = begun["total"]
+        self._on_collected = begun.get("onCollected", [])
         hook.pytest_collection_finish(session=session)
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_report_collectionfinish(self) -> Iterator[None]:
+        """Show the lines of the session that collected: here, hooks have no tests to count."""
+        outcome: Any = yield
+        if self._run is not None:
+            outcome.force_result([self._on_collected])
 
     # The run
 

@@ -1189,6 +1189,9 @@ class RunStart(TypedDict):
       again only the new ones. Those of the inventory may be newer.
     * ``header``: The lines with which pytest begins its output, such as ``rootdir: ...`` and those
       of plugins and conftests; empty for a run over several projects, and for one of an editor.
+    * ``onCollected``: The lines of plugins and conftests on the collected tests, for the place
+      after their number; empty as those of the heading, and if the run leaves some of those tests
+      out.
     """
 
     runId: str
@@ -1199,6 +1202,7 @@ class RunStart(TypedDict):
     skippedFiles: NotRequired[list[FileSkip]]
     errors: NotRequired[list[CollectError]]
     header: NotRequired[list[str]]
+    onCollected: NotRequired[list[str]]
 
 
 class RunTimings(TypedDict):

@@ -12,15 +12,25 @@ FILES = {
     "conftest.py": """
     def pytest_report_header(config):
         return ["database: none", "seed: 1\\nshuffled: no"]
+
+    def pytest_report_collectionfinish(items):
+        return f"first: {items[0].name}"
     """,
-    "tests/conftest.py": "def pytest_report_header(): return 'never: it is not loaded yet'",
+    "tests/conftest.py": """
+    def pytest_report_header():
+        return "never: it is not loaded yet"
+
+    def pytest_report_collectionfinish(items):
+        return [f"tests: {len(items)}", "at last"]
+    """,
     "tests/test_a.py": "def test_a(): pass",
 }
 
 
 def test_the_header_is_that_of_plain_pytest(project: Project) -> None:
     engine = project(FILES)
-    lines = engine.collected().all("collected")[0]["header"]
+    collected = engine.collected().all("collected")[0]
+    lines, on_collected = collected["header"], collected["on_collected"]
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
     plain = subprocess.run(command, cwd=engine.root, capture_output=True, text=True).stdout
     printed = plain.splitlines()
@@ -30,3 +40,5 @@ def test_the_header_is_that_of_plain_pytest(project: Project) -> None:
     )
     assert "seed: 1" in lines
     assert lines == printed[begin + 1 : end]
+    assert "first: test_a" in on_collected
+    assert on_collected == printed[end + 1 : printed.index("", end)]

@@ -115,3 +115,17 @@ def test_what_git_cannot_compare_is_a_sentence(
     assert lens(world, "run", "--affected", cwd=alone.root).status == 5, "as without it"
     told = lens(world, "run", "--affected", cwd=app, env={"PATH": str(tmp_path)})
     assert (told.status, told.sentence) == (4, "`--affected` needs git, which is not on the PATH")
+
+
+def test_what_a_person_asks_for_is_collected_where_nothing_is_in_advance(
+    world: World, tmp_path: Path
+) -> None:
+    conftest = "from pathlib import Path\n\nPath('log.txt').write_text('imported')\n"
+    files = {"pytest.ini": "[pytest]\n", "conftest.py": conftest, "test_o.py": OTHER_TEST}
+    root = Project(tmp_path / "logs", files).root
+    git(root, "init", "-q")
+    told = lens(world, "run", "--affected", "--explain", "test_o.py::test_x", cwd=root)
+    sentence = "there is no test `test_o.py::test_x`; did you mean `test_o.py::test_o`?"
+    assert (told.status, told.sentence) == (4, sentence)
+    told = lens(world, "doctor", cwd=root)
+    assert told.status == 0 and " 2 collected in " in told.out, told

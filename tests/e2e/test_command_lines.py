@@ -395,7 +395,12 @@ TERMINAL = {
             return 0
     """,
     "conftest.py": """
-        pytest_report_header = lambda config: ["stock: full", "till: closed"]
+        def pytest_report_header(config):
+            assert config.option.verbose >= 0, "pytest prints no heading"
+            return ["stock: full", "till: closed"]
+
+        def pytest_report_collectionfinish(items):
+            return [f"goods: {len(items)}", "shelves: 1"]
 
         def pytest_terminal_summary(terminalreporter, config):
             terminalreporter.section("stock")

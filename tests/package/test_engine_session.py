@@ -113,7 +113,11 @@ def history(world: World) -> dict[str, object]:
 
 @pytest.mark.parametrize("others", [[], ["-p", "no:xdist"]], ids=["xdist", "no-xdist"])
 def test_output_and_reports_are_those_of_plain_pytest(world: World, others: list[str]) -> None:
-    world.write(MIXED)
+    hook = """
+    def pytest_report_collectionfinish(items):
+        return [f"goods: {len(items)}", items[0].name]
+    """
+    world.write({**MIXED, "conftest.py": hook})
     common = [*others, "-v", "-rA", "--durations=2", "--durations-min=100"]
     plain = pytest_run(world, *common, "--junitxml=plain.xml")
     for runners in ("1", "2", "8"):

@@ -342,6 +342,8 @@ export interface RunStart {
   errors?: CollectError[];
   /** The lines with which pytest begins its output, such as `rootdir: ...` and those of plugins and conftests; empty for a run over several projects, and for one of an editor. */
   header?: string[];
+  /** The lines of plugins and conftests on the collected tests, for the place after their number; empty as those of the heading, and if the run leaves some of those tests out. */
+  onCollected?: string[];
 }
 
 /** Where the time of a run went, in milliseconds. */

@@ -113,6 +113,10 @@ pub struct RunStart {
     /// for a run over several projects, and for one of an editor.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub header: Vec<String>,
+    /// The lines of plugins and conftests on the collected tests, for the place after their number; empty as those of
+    /// the heading, and if the run leaves some of those tests out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub on_collected: Vec<String>,
 }
 
 /// A file that skips itself as a whole.

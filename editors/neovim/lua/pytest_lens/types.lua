@@ -153,6 +153,7 @@
 ---@field skippedFiles? pytest_lens.FileSkip[] Files that skip themselves as a whole, such as by `pytest.importorskip`.
 ---@field errors? pytest_lens.CollectError[] Selected files that the run's own collection could not collect, when it comes again only the new ones. Those of the inventory may be newer.
 ---@field header? string[] The lines with which pytest begins its output, such as `rootdir: ...` and those of plugins and conftests; empty for a run over several projects, and for one of an editor.
+---@field onCollected? string[] The lines of plugins and conftests on the collected tests, for the place after their number; empty as those of the heading, and if the run leaves some of those tests out.
 
 ---Where the time of a run went, in milliseconds.
 ---@class pytest_lens.RunTimings

@@ -133,6 +133,7 @@ _EARLY_HOOKS = (
     "pytest_collection_modifyitems",
     "pytest_deselected",
     "pytest_collection_finish",
+    "pytest_report_collectionfinish",
 )
 # Packages whose hooks of that kind do not read which tests are selected.
 _INDIFFERENT = ("pytest_asyncio", "anyio", "pytest_timeout", "pytest_randomly", "pytest_html")

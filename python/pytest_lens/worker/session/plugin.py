@@ -368,6 +368,7 @@ class LensPlugin:
                 "rootdir": str(session.config.rootpath),
                 "inifile": str(session.config.inipath) if session.config.inipath else None,
                 "header": self.report_header.lines,
+                "on_collected": self.report_header.on_collected,
                 "exitstatus": _status(session),
                 "day_left": _day_left(),
                 "duration_ms": round((time.perf_counter() - self._started) * 1000, 3),

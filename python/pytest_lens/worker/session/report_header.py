@@ -1,4 +1,4 @@
-"""Notes the lines with which pytest begins its output: clients do not see its terminal."""
+"""Notes the lines of hooks with which pytest begins its output: clients do not see its terminal."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ class ReportHeader:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        # Those on the collected tests.
+        self.on_collected: list[str] = []
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_report_header(self) -> Iterator[None]:
@@ -25,6 +27,13 @@ class ReportHeader:
         outcome: Any = yield
         if outcome.excinfo is None:
             self.lines = _in_order(outcome.get_result())
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_report_collectionfinish(self) -> Iterator[None]:
+        """pytest's terminal plugin calls it when the tests are collected, also with `-q`."""
+        outcome: Any = yield
+        if outcome.excinfo is None:
+            self.on_collected = _in_order(outcome.get_result())
 
 
 def _in_order(results: list[Any]) -> list[str]:

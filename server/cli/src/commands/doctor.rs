@@ -12,7 +12,9 @@ use serde_json::Value;
 
 use crate::engine::client::{Client, Collected};
 use crate::engine::history::{History, history};
+use crate::engine::inventory::chosen;
 use crate::failure::{Failure, exit};
+use crate::options::arguments::Filter;
 use crate::paths::path_of_uri;
 use crate::style::{Paint, Style};
 
@@ -45,6 +47,11 @@ async fn examine(connect: &dyn Connect, root: &Path, file: &FileSettings, page: 
     };
     // Collects first: it shows whether the project's own modules allow forks.
     let collected = client.collect().await;
+    // That was without effects. Where it is not all, the tests are counted as a person asks for them.
+    let collected = match (collected, chosen(&client, &Filter::default()).await) {
+        (Ok(collected), Ok(ids)) => Ok(Collected { node_count: ids.len(), ..collected }),
+        (collected, _) => collected,
+    };
     let errors = client.collect_errors().await?;
     let status = context_status(&client, &client.context_id).await?;
     let healthy = projects(&client, page, &status).await?;
@@ -180,8 +187,8 @@ fn way_out(hazard: &str) -> &'static str {
         ("eventlet", "patch in a fixture instead of at import"),
         ("cuda", "initialise CUDA in a fixture instead of at import"),
         ("loop", "start the event loop in a fixture instead of at import"),
-        ("session", "turn the session hook into a session fixture, which each run sets up by itself"),
         ("randomly", "turn it off for the warm runs: `-p no:randomly` in `pytestLens.arguments`"),
+        ("session", "turn the session hook into a session fixture, which each run sets up by itself"),
         ("linux", "none on this system: a fresh interpreter is used for each run"),
     ];
     let found = ways.iter().find(|(name, _)| hazard.contains(name));

@@ -44,7 +44,11 @@ const REMARKS: &[(&str, &str)] = &[
         "--collect-only",
         "with pytest's output; by the engine with `--json`, `--lf`, `--sw`, `--cache-clear`, `-n`, `--reruns` and options of pytest-lens alone",
     ),
-    ("--numprocesses", "`auto` and `logical` choose the fastest number; 0 is 1"),
+    (
+        "--numprocesses",
+        "`auto` and `logical` choose the fastest number; 0 is 1. Sections that conftests and plugins add to the summary \
+         need one runner, or `pytest --lens -n N`",
+    ),
     (
         "--dist",
         "`load`, `worksteal`, `no`: tests of a class, a group or a parametrized function stay together; `loadgroup`: groups; \

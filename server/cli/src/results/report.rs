@@ -46,6 +46,8 @@ pub(crate) struct Report {
     selected: Vec<String>,
     /// The lines with which pytest begins its output; empty if they are not known.
     pub header: Vec<String>,
+    /// The lines of plugins and conftests on the collected tests.
+    pub on_collected: Vec<String>,
     /// Number of selected tests.
     pub total: usize,
     /// Number of final outcomes of each kind.
@@ -99,6 +101,7 @@ impl Report {
             root: root.to_owned(),
             selected,
             header: Vec::new(),
+            on_collected: Vec::new(),
             total: 0,
             outcomes: BTreeMap::new(),
             before_teardown: BTreeMap::new(),
@@ -161,6 +164,7 @@ impl Report {
                 self.deselected = start.deselected;
                 self.skipped_files.extend(start.skipped_files.iter().cloned());
                 self.header.extend(start.header.iter().cloned());
+                self.on_collected.extend(start.on_collected.iter().cloned());
                 let errors = start.errors.iter().map(|error| FileError::new(error, &self.root));
                 self.errors.extend(errors);
             }

@@ -7,9 +7,10 @@ use pytest_lens_analysis::is_config_file;
 use pytest_lens_protocol::{EventPayload, ImpactReason, NodeId, ReachedFile, Request, Response, TestImpact};
 
 use crate::engine::client::Client;
-use crate::engine::inventory::inventory;
+use crate::engine::inventory::{chosen, inventory};
 use crate::failure::{Failure, exit};
 use crate::git::{self, Changes};
+use crate::options::arguments::Filter;
 use crate::options::selectors;
 use crate::paths::path_of_uri;
 use crate::suggest;
@@ -102,6 +103,7 @@ pub(crate) async fn explain(
     if root.join(file).is_dir() {
         return Err(Failure::usage(format!("`--explain` needs a test or a test file, and `{test}` is a folder")));
     }
+    chosen(client, &Filter::default()).await?;
     let reach = reach(client, root, base).await?;
     let known = inventory(client).await?;
     // The tests of a file that can't be collected are not known.

@@ -106,7 +106,7 @@ pub(crate) async fn once(
             if let Some(note) = &report.note {
                 progress.note(note);
             }
-            if progress.wants_header {
+            if progress.wants_status() {
                 let request = Request::GetContextStatus { context_id: client.context_id.clone() };
                 progress.set_status(client.session.call(request).await);
             }

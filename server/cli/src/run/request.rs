@@ -119,13 +119,11 @@ fn arguments(options: &arguments::Run) -> Vec<String> {
         arguments.push("--cache-clear".into());
     }
     arguments.extend(options.output.verbosity.map(|level| format!("--verbosity={level}")));
-    // For longer comparisons; the lines themselves are printed here.
-    if options.output.verbose > 0 {
-        arguments.push(format!("-{}", "v".repeat(options.output.verbose.into())));
-    }
-    // The process that has the terminal prints the progress there.
-    if options.output.quiet > 0 && options.has_terminal {
-        arguments.push(format!("-{}", "q".repeat(options.output.quiet.into())));
+    // For longer comparisons, and for hooks that plain pytest calls or not; the lines themselves are printed here.
+    for (letter, count) in [("v", options.output.verbose), ("q", options.output.quiet)] {
+        if count > 0 {
+            arguments.push(format!("-{}", letter.repeat(count.into())));
+        }
     }
     // The styles `no` and `line` concern only the text printed here: other readers of the outcomes want the whole.
     let tb = options.output.tb.iter().filter(|style| !matches!(style.as_str(), "no" | "line"));

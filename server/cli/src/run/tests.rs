@@ -533,6 +533,20 @@ async fn a_closed_pipe_ends_the_run_quietly() {
 }
 
 #[test]
+fn a_narrow_terminal_cuts_messages_but_no_id() {
+    let mut report = super::Report::new(Path::new("/"), vec![]);
+    for payload in of_all_kinds() {
+        report.apply(&payload, "r");
+    }
+    for width in [20, 35, 38] {
+        let style = Style { colour: false, width, is_terminal: true };
+        let options = crate::options::arguments::OutputOptions::default();
+        let text = crate::terminal::summary::summary(&report, &options, style);
+        assert!(text.contains("\nFAILED t.py::TestA::test_bad[1-x]\n"), "{width}: {text}");
+    }
+}
+
+#[test]
 fn colours_mark_what_matters() {
     let mut report = super::Report::new(Path::new("/"), vec![]);
     for payload in of_all_kinds() {

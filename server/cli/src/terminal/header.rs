@@ -7,19 +7,41 @@ use pytest_lens_protocol::Response;
 use crate::results::report::Report;
 use crate::style::{Paint, Style};
 
-/// The heading of a run that has begun, by the status of its context; empty if the status is not known.
-pub(super) fn header(status: &Response, report: &Report, level: i16, style: Style) -> String {
+/// How much of the heading a run prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// Only the lines of hooks on the collected tests, as with `-q`.
+    Collected,
+    /// Nothing about the interpreter and the project, as with `--no-header`.
+    Short,
+    Full,
+}
+
+/// The heading of a run that has begun. `status`: of its context, for a full one, which is left out without.
+pub(super) fn header(extent: Extent, status: Option<&Response>, report: &Report, level: i16, style: Style) -> String {
+    let about = status.map(|status| about_project(status, report)).unwrap_or_default();
+    let mut lines = report.on_collected.clone();
+    if extent == Extent::Short || extent == Extent::Full && !about.is_empty() {
+        let begin = style.paint(Paint::Bold, &style.rule('=', "test session starts"));
+        // On pipes, pytest's line on its progress stays.
+        let begun = if level > 0 && !style.is_terminal { "collecting ... " } else { "" };
+        let collected = style.paint(Paint::Bold, &format!("{begun}{}", collected(report)));
+        lines.splice(0..0, std::iter::once(begin).chain(about).chain([collected]));
+        lines.push(String::new());
+    }
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// The lines on the interpreter, the project and its plugins.
+fn about_project(status: &Response, report: &Report) -> Vec<String> {
     let Response::ContextStatus { repo_path, python_version, pytest_version, plugins, config_file, .. } = status else {
-        return String::new();
+        return Vec::new();
     };
-    let mut lines = vec![
-        style.paint(Paint::Bold, &style.rule('=', "test session starts")),
-        format!(
-            "platform {} -- Python {python_version}, pytest-{pytest_version}, pytest-lens-{}",
-            std::env::consts::OS,
-            env!("CARGO_PKG_VERSION")
-        ),
-    ];
+    let mut lines = vec![format!(
+        "platform {} -- Python {python_version}, pytest-{pytest_version}, pytest-lens-{}",
+        std::env::consts::OS,
+        env!("CARGO_PKG_VERSION")
+    )];
     if report.header.is_empty() {
         lines.push(format!("rootdir: {repo_path}"));
         if let Some(file) = config_file {
@@ -32,11 +54,7 @@ pub(super) fn header(status: &Response, report: &Report, level: i16, style: Styl
         }
     }
     lines.extend(report.header.iter().cloned());
-    // On pipes, pytest's line on its progress stays.
-    let begun = if level > 0 && !style.is_terminal { "collecting ... " } else { "" };
-    lines.push(style.paint(Paint::Bold, &format!("{begun}{}", collected(report))));
-    lines.push(String::new());
-    lines.join("\n") + "\n"
+    lines
 }
 
 /// pytest's line on the tests that it has collected.

@@ -1,6 +1,6 @@
 //! Shows a run in progress: a bar for a person, letters or lines as pytest prints them, or events as JSON.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, Write};
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ use super::counts::{colour, counts};
 use super::dots::Dots;
 use super::entries::entries;
 use super::figure::{Done, figure};
-use super::header::header;
+use super::header::{Extent, header};
 use super::outcome_words::{paint, word};
 use super::running::Running;
 use super::summary::{summary, timings};
@@ -29,8 +29,8 @@ pub(crate) struct Progress<'a> {
     options: &'a OutputOptions,
     display: Display,
     running: RefCell<Running>,
-    /// Whether a heading of the run comes before its tests, as in pytest's output.
-    pub wants_header: bool,
+    /// The heading of the run that comes before its tests, as in pytest's output.
+    header: Cell<Option<Extent>>,
     status: RefCell<Option<Response>>,
 }
 
@@ -63,9 +63,18 @@ impl<'a> Progress<'a> {
             }
             (false, true, false) => Display::Bar(bar()),
         };
-        let wants_header = matches!(display, Display::Lines | Display::Dots(_))
-            && !(options.is_quiet() || run.watch || run.passed.iter().any(|word| word == "--no-header"));
-        Progress { style, options, display, running: RefCell::default(), wants_header, status: RefCell::default() }
+        let extent = match () {
+            () if options.is_quiet() => Extent::Collected,
+            () if run.passed.iter().any(|word| word == "--no-header") => Extent::Short,
+            () => Extent::Full,
+        };
+        let header = (matches!(display, Display::Lines | Display::Dots(_)) && !run.watch).then_some(extent);
+        Progress { style, options, display, running: RefCell::default(), header: header.into(), status: None.into() }
+    }
+
+    /// Whether it needs the status of the context.
+    pub(crate) fn wants_status(&self) -> bool {
+        self.header.get() == Some(Extent::Full)
     }
 
     /// Takes the status of the context for the heading.
@@ -78,8 +87,9 @@ impl<'a> Progress<'a> {
         if let Display::Json = &self.display {
             let payload = match payload {
                 // For the heading, which this form does not have.
-                EventPayload::RunStarted(start) if !start.header.is_empty() => {
-                    &EventPayload::RunStarted(RunStart { header: Vec::new(), ..start.clone() })
+                EventPayload::RunStarted(start) if !(start.header.is_empty() && start.on_collected.is_empty()) => {
+                    let (header, on_collected) = (Vec::new(), Vec::new());
+                    &EventPayload::RunStarted(RunStart { header, on_collected, ..start.clone() })
                 }
                 other => other,
             };
@@ -92,8 +102,11 @@ impl<'a> Progress<'a> {
                     bar.set_length(start.total as u64);
                     bar.set_style(style_of(template(self.style.width)));
                 }
-                if let Some(status) = self.status.take() {
-                    out.write_all(header(&status, report, self.options.level(), self.style).as_bytes())?;
+                // The start of a run comes again if more tests join it.
+                if let Some(extent) = self.header.take() {
+                    let status = self.status.take();
+                    let text = header(extent, status.as_ref(), report, self.options.level(), self.style);
+                    out.write_all(text.as_bytes())?;
                 }
             }
             EventPayload::TestStarted(tests) => {

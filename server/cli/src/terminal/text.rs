@@ -11,7 +11,7 @@ pub(crate) fn line(text: &mut String, line: &str) {
     text.push('\n');
 }
 
-/// `FAILED id - message`, cut to the width of a terminal.
+/// `FAILED id - message`. On a terminal the message has the rest of the row; people copy the id, so it is never cut.
 pub(super) fn short_line(entry: &Entry<'_>, style: Style) -> String {
     let outcome = entry.outcome;
     let name = match entry.subtest {
@@ -22,11 +22,11 @@ pub(super) fn short_line(entry: &Entry<'_>, style: Style) -> String {
         None if outcome.failed_reports.is_empty() => word(&outcome.outcome).to_owned(),
         None => word(if entry.is_error { "error" } else { "failed" }).to_owned(),
     };
-    let id = &outcome.id;
-    let mut short = with_reason(&format!("{name} {id}"), first_line(entry.message.unwrap_or_default()));
-    let least = name.len() + 1 + console::measure_text_width(id);
+    let test = format!("{name} {}", outcome.id);
+    let mut short = with_reason(&test, first_line(entry.message.unwrap_or_default()));
     if style.is_terminal && console::measure_text_width(&short) > style.width {
-        short = console::truncate_str(&short, style.width.max(least), "...").into_owned();
+        let has_room = console::measure_text_width(&test) + " - ...".len() <= style.width;
+        short = if has_room { console::truncate_str(&short, style.width, "...").into_owned() } else { test };
     }
     short.replacen(&*name, &style.paint(Paint::Red, &name), 1)
 }

@@ -19,5 +19,6 @@ pub(crate) mod stacks;
 pub(crate) mod test_inputs;
 pub(crate) mod test_items;
 pub(crate) mod timings;
+pub(crate) mod verbosity;
 pub(crate) mod versions;
 pub(crate) mod warnings;

@@ -59,6 +59,8 @@ pub(crate) struct CollectedSession {
     pub inifile: Option<String>,
     /// The lines with which pytest begins its output.
     pub header: Vec<String>,
+    /// The lines of hooks on the collected tests.
+    pub on_collected: Vec<String>,
     /// Number of pytest-xdist workers that the project's configuration asks for.
     pub processes: usize,
     /// The project reads its xdist worker id.
@@ -289,6 +291,7 @@ pub(crate) async fn collect(
         reasons,
         inifile: collected.inifile,
         header: collected.header,
+        on_collected: collected.on_collected,
         processes: collected.processes,
         mentions_worker: collected.mentions_worker,
         one_controller: collected.one_controller,

@@ -510,6 +510,9 @@ pub(crate) struct WireCollected {
     /// The lines with which pytest begins its output.
     #[serde(default)]
     pub header: Vec<String>,
+    /// The lines of hooks on the collected tests.
+    #[serde(default)]
+    pub on_collected: Vec<String>,
     /// The rest of the process's current day, in seconds.
     #[serde(default)]
     pub day_left: Option<f64>,

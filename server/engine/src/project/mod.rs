@@ -42,6 +42,7 @@ use tokio::time::Instant;
 
 use crate::model::scope::Scope;
 use crate::model::sources;
+use crate::model::verbosity;
 use crate::processes::collected_session::{CollectFailure, CollectedSession};
 use crate::processes::launcher::Launcher;
 use crate::processes::pool::{Found, Pool, SessionOverrides, Wanted};
@@ -351,7 +352,7 @@ impl Project {
         if matches!(found, Err(CollectFailure::Unreachable(_))) && self.renew_interpreter(true).await {
             found = self.pool.session_for(wanted).await;
         }
-        let is_usual = arguments.is_empty();
+        let is_usual = verbosity::without(arguments).next().is_none();
         // pytest may refuse the arguments of a part of the project: the part lacks a conftest that defines the
         // project's options, or its folder's name has a meaning for pytest. The whole project includes the part.
         if *scope != Scope::All && matches!(found, Err(CollectFailure::Refused { path: None, .. })) {

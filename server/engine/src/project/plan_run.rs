@@ -18,6 +18,7 @@ use crate::model::scope::Scope;
 use crate::model::select::{Filter, Selection, means, own_id, select};
 use crate::model::test_items::error_of;
 use crate::model::timings::TimeBefore;
+use crate::model::verbosity;
 use crate::processes::collected_session::{CollectFailure, CollectedSession};
 use crate::processes::exclusive_session::ExclusiveSession;
 use crate::processes::pool::{Found, SessionOverrides};
@@ -121,7 +122,7 @@ pub(crate) async fn choose_again(
 ) -> Result<Chosen, Refusal> {
     let found =
         Found { collected: Arc::new(collected), is_new: true, exclusive: ExclusiveSession::default(), start_ms: 0.0 };
-    let (filter, is_usual) = (filter_of(request)?, request.options.arguments.is_empty());
+    let (filter, is_usual) = (filter_of(request)?, verbosity::without(&request.options.arguments).next().is_none());
     let again = choose_in(project, found, chosen.is_filtered, request, &filter)?;
     if is_usual && !chosen.is_filtered {
         project.record_items(&again.collected).await;

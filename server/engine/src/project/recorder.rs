@@ -318,6 +318,7 @@ impl Recorder {
             skipped_files: plan.skipped_files.clone(),
             errors: plan.errors.clone(),
             header: plan.header(),
+            on_collected: plan.on_collected(),
         };
         let open = OpenRun {
             plan: Arc::clone(&plan),

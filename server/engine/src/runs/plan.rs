@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use crate::model::node::Node;
 use crate::model::timings::TimeBefore;
+use crate::model::verbosity;
 use crate::processes::collected_session::CollectedSession;
 use crate::processes::debug_process::DebugProcess;
 use crate::processes::exclusive_session::ExclusiveSession;
@@ -116,6 +117,12 @@ impl RunPlan {
         if self.source == Source::Editor { Vec::new() } else { self.collected.header.clone() }
     }
 
+    /// The lines of hooks on the collected tests, if those are the tests of the run.
+    pub(crate) fn on_collected(&self) -> Vec<String> {
+        let are_all = self.selected.len() == self.collected.tests.nodes.len();
+        if self.source == Source::Editor || !are_all { Vec::new() } else { self.collected.on_collected.clone() }
+    }
+
     /// Whether its tests run as the settings say, without arguments and options of its own.
     pub(crate) fn is_as_configured(&self, settings: &Settings) -> bool {
         let is_usual = match &self.kind {
@@ -123,7 +130,7 @@ impl RunPlan {
             RunKind::Fresh { run_disabled, coverage, .. } => !run_disabled && coverage.is_none(),
             RunKind::Resident(_) | RunKind::Debug { .. } => false,
         };
-        is_usual && self.collected.options.arguments == settings.arguments
+        is_usual && verbosity::without(&self.collected.options.arguments).eq(verbosity::without(&settings.arguments))
     }
 }
 

@@ -509,7 +509,8 @@ fn event() -> impl Strategy<Value = Arc<Event>> {
             collect_reports: texts(),
             skipped_files: vec(skip, 0..2),
             errors: vec(error, 0..2),
-            header: texts()
+            header: texts(),
+            on_collected: texts()
         })
         .prop_map(EventPayload::RunStarted),
         any_of!(TestOutcomes { run_id: text(), outcomes: vec(outcome, 0..3) }).prop_map(EventPayload::TestOutcome),

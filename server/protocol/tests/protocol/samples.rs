@@ -444,6 +444,7 @@ pub fn payloads() -> Vec<EventPayload> {
                 longrepr: None,
             }],
             header: Vec::new(),
+            on_collected: Vec::new(),
         }),
         EventPayload::TestStarted(TestsStarted { run_id: run(), ids: vec![id()] }),
         EventPayload::TestOutcome(TestOutcomes {

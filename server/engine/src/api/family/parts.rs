@@ -19,6 +19,7 @@ use crate::api_error::Refusal;
 use crate::engine::Shared;
 use crate::idle_projects::{self, WARM};
 use crate::model::prefix::Prefix;
+use crate::model::verbosity;
 use crate::project::Project;
 use crate::project::plan_run::RunRequest;
 use crate::project::recorder::Command;
@@ -242,7 +243,9 @@ async fn give_turns(running: Arc<Semaphore>, mut waiting: mpsc::UnboundedReceive
 /// Whether a request selects all tests there are. If some projects are not known yet, its options must not select.
 fn is_everything(request: &RunRequest, are_all_known: bool) -> bool {
     let options = &request.options;
-    let is_filtered = options.keyword.is_some() || options.marker.is_some() || !options.arguments.is_empty();
+    let is_filtered = options.keyword.is_some()
+        || options.marker.is_some()
+        || verbosity::without(&options.arguments).next().is_some();
     request.node_ids.is_empty() && (are_all_known || !is_filtered)
 }
 
