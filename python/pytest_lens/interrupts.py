@@ -1,4 +1,4 @@
-"""Ctrl-C while reports are shown: it waits until a test is shown whole, so that no outcome is lost."""
+"""Ctrl-C while reports are shown: it waits until a test is shown whole, and so loses no outcome."""
 
 from __future__ import annotations
 
