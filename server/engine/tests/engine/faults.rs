@@ -142,7 +142,8 @@ async fn r14_an_import_that_hangs_in_a_run_s_own_session_can_be_stopped_killed_a
             let lab = Lab::open_in(mode, &HANGS).await;
             let trace = lab.bench.folder.path().join("trace");
             fs::create_dir(&trace).unwrap();
-            let limit = if how == "limit" { 1500 } else { 300_000 };
+            // The collection before it, which does not hang, must not reach the limit on a busy machine.
+            let limit = if how == "limit" { 6000 } else { 300_000 };
             lab.configure(serde_json::json!({ "env": { "TRACE": trace }, "collectTimeoutMs": limit })).await;
             let run = lab.start(Order::all()).await;
             seen("the import", || trace.join("hangs").exists().then_some(())).await;
@@ -155,7 +156,7 @@ async fn r14_an_import_that_hangs_in_a_run_s_own_session_can_be_stopped_killed_a
             let (status, says) = match how {
                 "stop" => (RunEndStatus::Stopped, "stopped"),
                 "kill" => (RunEndStatus::Killed, "killed"),
-                _ => (RunEndStatus::InternalError, "1500 ms, while test_a.py was being imported"),
+                _ => (RunEndStatus::InternalError, "6000 ms, while test_a.py was being imported"),
             };
             assert_eq!(ran.status(), status, "{mode} {how}");
             assert!(message.contains(says), "{mode} {how}: {message}");
