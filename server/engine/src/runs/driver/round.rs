@@ -18,7 +18,7 @@ use crate::runs::pending_runners::{PendingRunners, RoundRunner};
 use crate::runs::plan::WorkerSeat;
 use crate::runs::stop::StopLevel;
 use crate::runs::worker_slot::{Arrivals, WorkerSlot, next};
-use crate::timing::{DONE_LIMIT, RESIDENT_TEARDOWN_LIMIT, STACKS_LIMIT, STOPPED_LIMIT};
+use crate::timing::{DONE_LIMIT, LAST_MESSAGES_GRACE, RESIDENT_TEARDOWN_LIMIT, STACKS_LIMIT, STOPPED_LIMIT};
 
 /// The state of a round.
 pub(super) struct Round {
@@ -101,7 +101,22 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
             }
             self.replace_ended(&mut round);
         }
+        if self.ending.killed || self.ending.out_of_time {
+            self.read_last_reports(&mut round).await;
+        }
         self.end_round(round).await
+    }
+
+    /// Reads what killed runners have reported before their end: a test that has ended has an outcome, and one that
+    /// has started its output. Their connections end with them.
+    async fn read_last_reports(&mut self, round: &mut Round) {
+        let until = Instant::now() + LAST_MESSAGES_GRACE;
+        while round.slots.values().any(|slot| !slot.lost && !slot.dismissed) {
+            match tokio::time::timeout_at(until, round.arrivals.recv()).await {
+                Ok(Some((worker, event))) => self.on_event(worker, event, round),
+                _ => return,
+            }
+        }
     }
 
     fn new_round(&mut self, indices: &[usize], workers: usize, stay: bool) -> Round {
