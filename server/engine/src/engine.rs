@@ -50,8 +50,9 @@ impl Shared {
     /// The run or suite of an id: one that a client built, or any run of a project.
     pub(crate) fn find_run(&self, id: &str) -> Option<KnownRun> {
         let of_project = |project: &Project| {
-            let begun = project.state.runs.get(id).map(|record| RunHandle::from(&**record));
-            begun.or_else(|| project.awaited_runs.get(id).map(|run| run.clone()))
+            // An awaited run is removed after it has begun: in this order it is never missed.
+            let awaited = project.awaited_runs.get(id).map(|run| run.clone());
+            awaited.or_else(|| project.state.runs.get(id).map(|record| RunHandle::from(&**record)))
         };
         let plain = || self.projects.iter().find_map(|project| of_project(&project)).map(KnownRun::Suite);
         let joint = || self.projects.iter().find_map(|project| project.state.joint_runs.get(id)).map(KnownRun::Joint);

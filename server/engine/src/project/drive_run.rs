@@ -24,10 +24,12 @@ impl Project {
         // A task of its own: the client may go meanwhile, and a recorded run must be driven to its end.
         let beginning = tokio::spawn(async move {
             let (accepted, answer) = oneshot::channel();
-            project.record(Command::Begin { plan: Arc::clone(&plan), accepted });
-            let (lease, older_runs) = answer.await.ok()?;
-            let record = lease.record()?;
+            // It counts before anybody can find it: otherwise those who wait for ended runs take it for one of them.
             project.unsaved.send_modify(|runs| *runs += 1);
+            project.record(Command::Begin { plan: Arc::clone(&plan), accepted });
+            let begun = answer.await.ok().and_then(|(lease, older_runs)| Some((lease.record()?, lease, older_runs)));
+            project.unsaved.send_modify(|runs| *runs -= usize::from(begun.is_none()));
+            let (record, lease, older_runs) = begun?;
             // Every log entry of the run carries its id.
             let span = tracing::info_span!("run", id = plan.run_id);
             tokio::spawn(Arc::clone(&project).run(plan, record, older_runs).instrument(span));

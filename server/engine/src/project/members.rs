@@ -43,6 +43,14 @@ impl Members {
         self.plain.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.to_owned());
     }
 
+    /// Waits until everything that has happened in them by now is in the log of the project around them.
+    pub(crate) async fn settled(&self, outer: &Project) {
+        for member in self.list().iter() {
+            // Nested projects may have nested projects.
+            Box::pin(member.settled(outer)).await;
+        }
+    }
+
     /// Nested projects were looked for again, and are others.
     pub(crate) fn have_changed(&self) {
         self.plain.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -94,6 +102,7 @@ impl Member {
 
     /// Waits until everything that has happened by now is in the log of the project around it.
     pub(crate) async fn settled(&self, outer: &Project) {
+        self.project.members.settled(&self.project).await;
         self.project.record_and_wait(|done| Command::Settled { done }).await;
         let last = self.project.state.log.last();
         let mut passed = self.passed.clone();

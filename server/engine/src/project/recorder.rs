@@ -225,9 +225,9 @@ impl Recorder {
                     superseded: &superseded,
                     at: now_ms(),
                 };
+                self.state.reads().add(&self.state.root, &collected.reads);
                 self.merge(&found);
                 collected.set_recorded(self.state.inventory.load().revision);
-                self.state.reads().add(&self.state.root, &collected.reads);
                 let _ = done.send(());
             }
             Command::NotCollected { scope, failure, done } => {
@@ -336,8 +336,9 @@ impl Recorder {
         };
         self.next_run += 1;
         self.runs.insert(plan.run_id.clone(), open);
-        self.push(EventPayload::RunStarted(started));
+        // A reader of the event finds the names of its tests.
         plan.suite_log.begin((0..plan.selected.len()).map(|index| Arc::clone(&plan.node(index).id)).collect());
+        self.push(EventPayload::RunStarted(started));
         for problem in &plan.problems {
             plan.suite_log.print(OutputStream::Stderr, &format!("{problem}\n"));
         }

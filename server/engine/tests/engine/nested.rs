@@ -285,6 +285,24 @@ async fn b11_nobody_sees_a_part_of_a_run_as_a_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn b11_a_run_in_one_project_is_in_the_log_of_the_root_before_its_answer() {
+    let lab = Lab::open(FILES).await;
+    for runs in 1..=3 {
+        assert_eq!(lab.counts(Order::of(&["pkg/api"])).await, [2, 2, 0, 0, 0]);
+        let mut log = lab.log();
+        log.deltas().await;
+        let begun = log.events.iter().filter_map(|event| match &event.payload {
+            EventPayload::RunStarted(begun) => Some(begun.ids.as_ref().map_or(0, Vec::len)),
+            _ => None,
+        });
+        assert_eq!(begun.collect::<Vec<_>>(), vec![2; runs], "each start names its tests");
+        let ends = log.events.iter().filter(|event| matches!(event.payload, EventPayload::RunFinished(_)));
+        assert_eq!(ends.count(), runs);
+    }
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn b11_many_projects_run_as_they_are_collected_and_few_stay_warm() {
     const COUNT: usize = 50;
     let text = |number: usize| {

@@ -45,9 +45,7 @@ impl Family<'_> {
 
     /// Waits until everything that happened in the nested projects is in the log of the root.
     async fn settled(&self) {
-        for member in self.members.iter() {
-            member.settled(self.project).await;
-        }
+        self.project.members.settled(self.project).await;
     }
 
     /// The answers of the nested projects to a request, a few at a time; refusals are left out.

@@ -83,7 +83,12 @@ enum Begun {
 /// `run` and `run_with_rerun`.
 pub(super) async fn and_wait(session: &Session, project: &Arc<Project>, request: RunRequest) -> Answered {
     let end = match begin(session, project, request).await? {
-        Begun::One(_, lease) => lease.wait().await,
+        Begun::One(_, lease) => {
+            let end = lease.wait().await;
+            // Of a run in a nested project, too, the events are in the root's log before the answer.
+            project.members.settled(project).await;
+            end
+        }
         Begun::Joint(lease, _) => lease.run().wait().await,
     };
     end.as_ref().map(complete).ok_or_else(shut_down)
