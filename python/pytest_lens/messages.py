@@ -506,10 +506,14 @@ class Range(TypedDict):
 class RayConfig(TypedDict):
     """`pytestLens.ray`.
 
-    * ``address``: Address of the cluster.
+    * ``address``: Address of the cluster's head, ``HOST:PORT``; without one, a cluster is started
+      on this machine.
+    * ``packages``: Packages that Ray installs on the nodes, as ``uv`` names them; without any, the
+      nodes must have them.
     """
 
     address: str | None
+    packages: list[str]
 
 
 class ReachedFile(TypedDict):
@@ -1255,7 +1259,7 @@ class Settings(TypedDict):
     * ``rerun``: Settings for repeating failures.
     * ``fixtureReuse``: Settings for keeping fixtures between runs.
     * ``flaky``: Settings of flakiness.
-    * ``executor``: The place where runners run; this version has only ``local``.
+    * ``executor``: Where tests run.
     * ``ray``: Settings of Ray.
     * ``impact``: Settings of the selection of affected tests.
     """
@@ -1513,6 +1517,7 @@ class TestOutcome(TypedDict):
       ``phase_durations``.
     * ``stale``: Set if the outcome comes from the history, and something that the test depends on
       has changed since.
+    * ``node``: The node of a cluster on which it ran.
     """
 
     id: str
@@ -1538,6 +1543,7 @@ class TestOutcome(TypedDict):
     failedReports: NotRequired[list[FailedReport]]
     phaseDurations: NotRequired[PhaseDurations]
     stale: NotRequired[bool]
+    node: NotRequired[str]
 
 
 class TestOutcomes(TypedDict):

@@ -27,12 +27,13 @@ function paint(text: string, ...codes: number[]): string {
 }
 
 /** The line with a test's outcome. */
-export function heading(outcome: Pick<TestOutcome, "id" | "outcome" | "durationMs" | "attempt" | "willRerun">): string {
-  const { id, outcome: what, durationMs, attempt, willRerun } = outcome;
+export function heading(outcome: Pick<TestOutcome, "id" | "outcome" | "durationMs" | "attempt" | "willRerun" | "node">): string {
+  const { id, outcome: what, durationMs, attempt, willRerun, node } = outcome;
   const ran = what !== "not_run" && what !== "skipped";
   const took = ran ? paint(` ${duration(durationMs)}`, DIM) : "";
   const again = attempt > 1 || willRerun ? paint(` attempt ${attempt}`, DIM) : "";
-  return `${paint(id, BOLD)} ${paint(words(what), COLOURS[what] ?? RED)}${took}${again}\n`;
+  const place = node ? paint(` on ${node}`, DIM) : "";
+  return `${paint(id, BOLD)} ${paint(words(what), COLOURS[what] ?? RED)}${took}${again}${place}\n`;
 }
 
 /**

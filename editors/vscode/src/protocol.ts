@@ -268,8 +268,10 @@ export interface Range {
 
 /** `pytestLens.ray`. */
 export interface RayConfig {
-  /** Address of the cluster. */
+  /** Address of the cluster's head, `HOST:PORT`; without one, a cluster is started on this machine. */
   address: string | null;
+  /** Packages that Ray installs on the nodes, as `uv` names them; without any, the nodes must have them. */
+  packages: string[];
 }
 
 /** `pytestLens.rerun`. */
@@ -402,7 +404,7 @@ export interface Settings {
   fixtureReuse: FixtureReuseSettings;
   /** Settings of flakiness. */
   flaky: FlakySettings;
-  /** The place where runners run; this version has only `local`. */
+  /** Where tests run. */
   executor: Executor;
   /** Settings of Ray. */
   ray: RayConfig;
@@ -510,6 +512,8 @@ export interface TestOutcome {
   phaseDurations?: PhaseDurations;
   /** Set if the outcome comes from the history, and something that the test depends on has changed since. */
   stale?: boolean;
+  /** The node of a cluster on which it ran. */
+  node?: string;
 }
 
 /** Tests have an outcome. */

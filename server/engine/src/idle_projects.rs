@@ -40,7 +40,9 @@ fn rest(engine: &Shared, after: Duration) {
     let used = projects.iter().map(|project| project.pool.used()).collect();
     for index in idle(used, Instant::now(), after) {
         if !projects[index].state.is_busy() {
-            projects[index].pool.release_processes();
+            let project = Arc::clone(&projects[index]);
+            project.pool.release_processes();
+            tokio::spawn(async move { project.leave_cluster().await });
         }
     }
 }

@@ -9,6 +9,16 @@ pub(crate) const BOOT_LIMIT: Duration = Duration::from_secs(60);
 /// The longest time for a fork to report in. It takes milliseconds; a machine that swaps takes many times that.
 pub(crate) const FORK_LIMIT: Duration = Duration::from_secs(30);
 
+/// The longest time for a Ray cluster to answer, or to start on this machine: it starts several processes, one after the
+/// other, each with a deadline of Ray's own.
+pub(crate) const CLUSTER_LIMIT: Duration = Duration::from_secs(90);
+
+/// The longest time for a runner on a node: a cluster that grows on demand starts a machine first.
+pub(crate) const NODE_LIMIT: Duration = Duration::from_secs(15 * 60);
+
+/// The longest time for the driver of a cluster to read the files of a new snapshot.
+pub(crate) const SNAPSHOT_LIMIT: Duration = Duration::from_secs(120);
+
 /// The longest time for debugpy to listen: as long as an interpreter may take to start, since it is imported first.
 pub(crate) const DEBUGPY_LIMIT: Duration = Duration::from_secs(60);
 

@@ -226,6 +226,9 @@ pub struct TestOutcome {
     /// Set if the outcome comes from the history, and something that the test depends on has changed since.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub stale: bool,
+    /// The node of a cluster on which it ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
 }
 
 /// The durations of a test's phases, in milliseconds; a phase that did not run has none.

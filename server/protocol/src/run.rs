@@ -45,6 +45,8 @@ pub struct RunOptions {
     pub timings: bool,
     /// Outcomes carry the durations of their phases.
     pub phase_durations: bool,
+    /// Where tests run, if not where the settings say: `local`, `ray`, or `ray=HOST:PORT`.
+    pub executor: Option<String>,
 }
 
 /// The outcome of one attempt at a test, in a run that has ended elsewhere.

@@ -48,7 +48,7 @@ pub struct Settings {
     pub fixture_reuse: FixtureReuseSettings,
     /// Settings of flakiness.
     pub flaky: FlakySettings,
-    /// The place where runners run; this version has only `local`.
+    /// Where tests run.
     pub executor: Executor,
     /// Settings of Ray.
     pub ray: RayConfig,
@@ -296,7 +296,7 @@ pub enum Executor {
     /// Processes of this machine.
     #[default]
     Local,
-    /// A Ray cluster; not supported by this version, which reports that and runs tests on this machine.
+    /// The nodes of a Ray cluster.
     Ray,
 }
 
@@ -305,8 +305,10 @@ pub enum Executor {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct RayConfig {
-    /// Address of the cluster.
+    /// Address of the cluster's head, `HOST:PORT`; without one, a cluster is started on this machine.
     pub address: Option<String>,
+    /// Packages that Ray installs on the nodes, as `uv` names them; without any, the nodes must have them.
+    pub packages: Vec<String>,
 }
 
 /// `pytestLens.impact`.

@@ -49,6 +49,7 @@ pub(super) const AREAS: &[Area] = &[
         about: "processes killed at random, and long use (tests/faults), short",
         check: faults::short,
     },
+    Area { name: "ray", about: "runs on a real Ray cluster of several nodes (tests/ray)", check: cluster },
     Area { name: "mcp", about: "the server for AI agents, by MCP's official client (tests/mcp)", check: agents },
     Area { name: "neovim-lint", about: "format and types of the Neovim plugin", check: neovim::lint },
     Area { name: "neovim", about: "the Neovim plugin in a child Neovim", check: neovim::tests },
@@ -94,6 +95,7 @@ fn python_lint() -> Result<Tally> {
         "../tests/pythons",
         "../tests/impact",
         "../tests/faults",
+        "../tests/ray",
         "../editors/neovim/tests",
     ];
     let beside: Vec<&str> = beside.into_iter().filter(|path| root.join("python").join(path).is_dir()).collect();
@@ -141,6 +143,17 @@ fn end_to_end() -> Result<Tally> {
     Venv::from_file("plugins", &root.join("tests/plugins.txt"))?;
     build::binary("debug")?;
     halves::pytest(&venv, &root, "tests/e2e")
+}
+
+fn cluster() -> Result<Tally> {
+    let root = paths::root();
+    if !cfg!(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))) {
+        eprintln!("Ray has no wheel for this system: its tests are SKIPPED");
+        return Ok(Tally { skipped: 1, ..Tally::default() });
+    }
+    let venv = Venv::from_file("ray", &root.join("tests/ray/requirements.txt"))?;
+    build::binary("debug")?;
+    pytest(&venv, &root, &["tests/ray"])
 }
 
 fn agents() -> Result<Tally> {

@@ -91,6 +91,7 @@ local function build_page(store, answer)
       text = text .. ' in ' .. outcomes.duration(result.durationMs)
       text = text .. (result.phase and result.phase ~= 'call' and (', in its ' .. result.phase) or '')
       text = text .. (result.attempt > 1 and (', attempt %d'):format(result.attempt) or '')
+      text = text .. (result.node and ', on ' .. result.node or '')
     end
     add_line(page, text, display.hl)
   end

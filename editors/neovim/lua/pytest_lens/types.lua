@@ -222,6 +222,7 @@
 ---@field failedReports? pytest_lens.FailedReport[] pytest's failed reports of the test, in order, if `id` and `longrepr` are not all that pytest shows: those of its subtests, of its call and its teardown, or one with a heading of its own.
 ---@field phaseDurations? pytest_lens.PhaseDurations The durations of the phases that ran; only in a run with `phase_durations`.
 ---@field stale? boolean Set if the outcome comes from the history, and something that the test depends on has changed since.
+---@field node? string The node of a cluster on which it ran.
 
 ---Tests have an outcome.
 ---@class pytest_lens.TestOutcomes

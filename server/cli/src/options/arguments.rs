@@ -9,7 +9,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use pytest_lens_protocol::WorkerCount;
 
 use super::values::{
-    Distribution, Figure, Shards, are_several, distribution, number, seconds, shard_of, shards, workers,
+    Distribution, Figure, Shards, are_several, distribution, executor_of, number, seconds, shard_of, shards, workers,
 };
 
 /// Ends the help of `run`.
@@ -239,6 +239,10 @@ pub(crate) struct Run {
     /// auto]
     #[arg(long, value_parser = PossibleValuesParser::new(["embedded", "subprocess", "auto"]), help_heading = EXECUTION)]
     pub mode: Option<String>,
+    /// Where tests run: on this machine, or on a Ray cluster; without HOST:PORT one is started here [default: the setting
+    /// `executor`]
+    #[arg(long, value_name = "local|ray[=HOST:PORT]", value_parser = executor_of, help_heading = EXECUTION)]
+    pub executor: Option<String>,
     /// Print the events of the run, one JSON object per line
     #[arg(long, help_heading = OUTPUT)]
     pub json: bool,

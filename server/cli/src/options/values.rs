@@ -103,3 +103,16 @@ pub(super) fn shard_of(text: &str) -> Result<(u32, u32), String> {
         None => Err("shards are named as I/N, the first of three as 1/3".to_owned()),
     }
 }
+
+pub(super) fn executor_of(text: &str) -> Result<String, String> {
+    match text.split_once('=') {
+        None if matches!(text, "local" | "ray") => Ok(text.to_owned()),
+        Some(("ray", address))
+            if address.split_once(':').is_some_and(|(host, port)| !host.is_empty() && !port.is_empty()) =>
+        {
+            Ok(text.to_owned())
+        }
+        Some(("ray", _)) => Err("the head of a Ray cluster is named as HOST:PORT".to_owned()),
+        _ => Err("it is `local`, `ray` or `ray=HOST:PORT`".to_owned()),
+    }
+}

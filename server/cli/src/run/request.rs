@@ -100,6 +100,7 @@ pub(crate) async fn start(
             timings: options.output.timings,
             phase_durations: options.output.durations.is_some(),
             whole_files: options.distribution == Some(Distribution::ByFile),
+            executor: options.executor.clone(),
             ..RunOptions::default()
         }),
     };

@@ -454,6 +454,7 @@ async fn what_was_typed_is_what_is_asked() {
                     full_reports: false,
                     timings: false,
                     phase_durations: false,
+                    executor: None,
                 },
             ),
         },

@@ -84,7 +84,7 @@ impl DebugRun {
         let kind =
             RunKind::Debug { debug_process: Box::new(debug_process), run_disabled: request.options.run_disabled };
         let chosen = Chosen { deselected: 0, ..chosen };
-        let plan = plan(&project, run_ids, &request, &handle, chosen, kind)?;
+        let plan = plan(&project, run_ids, &request, &handle, chosen, kind, None)?;
         let (_, lease) = enter(&project, plan).await?;
         lease.release();
         Ok(())

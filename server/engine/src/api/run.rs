@@ -9,6 +9,7 @@ use super::Answered;
 use super::session::Session;
 use crate::api_error::{Refusal, invalid};
 use crate::engine::Shared;
+use crate::processes::collected_session::CollectedSession;
 use crate::processes::pool::SessionOverrides;
 use crate::processes::worker_protocol::Purpose;
 use crate::project::Project;
@@ -90,9 +91,10 @@ pub(super) async fn prepare(
     if let Some(coverage) = &coverage {
         project.check_coverage(coverage).await.map_err(invalid)?;
     }
-    let purpose = project.purpose_of(request.options.run_disabled || coverage.is_some());
+    let cluster = project.wanted_cluster(&request)?;
+    let purpose = project.purpose_of(request.options.run_disabled || coverage.is_some() || cluster.is_some());
     let mut chosen = choose(project, &request, &SessionOverrides::default(), purpose).await?;
-    let kind = plan_run::kind(project, &request, &chosen.collected, coverage, is_command);
+    let kind = plan_run::kind(project, &request, &chosen.collected, coverage, is_command, cluster.is_some());
     let (run_ids, handle) = (&shared.run_ids, handle(shared, path));
     if !kind.suits(&chosen.collected.options) && !chosen.collected.is_shared() {
         // Each session may find other tests: the first that runs them determines which there are.
@@ -101,9 +103,20 @@ pub(super) async fn prepare(
         let overrides = kind.overrides(handle.suite_log.folder());
         chosen = choose(project, &request, &overrides, Purpose::Run).await?;
     }
-    let plan = plan(project, run_ids, &request, &handle, chosen, kind)?;
+    let mut remote = project.remote_run(cluster.clone(), &request, &kind, &chosen.collected).await?;
+    if remote.is_some() && !has_present_code(&chosen.collected).await {
+        // The snapshot is newer than the collection in which the tests were selected.
+        chosen = choose(project, &request, &SessionOverrides::default(), purpose).await?;
+        remote = project.remote_run(cluster, &request, &kind, &chosen.collected).await?;
+    }
+    let plan = plan(project, run_ids, &request, &handle, chosen, kind, remote)?;
     let conflicts = if source == Source::Editor { ConflictPolicy::Replaceable } else { ConflictPolicy::Waits };
     Ok(RunPlan { asked: request.asked(project), conflicts, ..plan })
+}
+
+async fn has_present_code(collected: &Arc<CollectedSession>) -> bool {
+    let collected = Arc::clone(collected);
+    tokio::task::spawn_blocking(move || collected.has_present_code()).await.unwrap_or(false)
 }
 
 /// The handle of a run that is not part of a built one. `path`: the folder of its project, relative to the client's root.

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use pytest_lens_protocol::{
-    ClientSettings, Executor, FixtureReuseSettings, PartialSettings, RerunSettings, Response, Settings,
-};
+use pytest_lens_protocol::{ClientSettings, FixtureReuseSettings, PartialSettings, RerunSettings, Response};
 
 use super::Answered;
 use crate::api_error::invalid;
@@ -28,23 +26,13 @@ pub(super) async fn project(project: &Arc<Project>, settings: &serde_json::Value
         }
     }
     let mut config = serde_json::to_value(&*settings).unwrap_or_default();
-    let problems: Vec<String> = problem.into_iter().chain(without_cluster(&settings)).collect();
-    if !problems.is_empty() {
-        config["problems"] = problems.into();
+    if let Some(problem) = problem {
+        config["problems"] = vec![problem].into();
     }
     if !file_problems.is_empty() {
         config["fileProblems"] = file_problems.into();
     }
     Ok(Response::ConfigAck { config_type: "settings".into(), config })
-}
-
-/// The setting `executor` names a cluster, which this version can't use.
-fn without_cluster(settings: &Settings) -> Option<String> {
-    (settings.executor == Executor::Ray).then(|| {
-        "setting `pytestLens.executor`: this version has no support for Ray, so tests run on this machine; \
-         set it to \"local\""
-            .to_owned()
-    })
 }
 
 /// Changes some of the client's settings.

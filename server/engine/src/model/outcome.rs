@@ -108,6 +108,7 @@ pub(crate) fn of_report(wire: ReportedOutcome, id: &str, attempt: u32) -> TestOu
         failed_reports: wire.failed_reports,
         phase_durations: wire.phase_durations,
         stale: false,
+        node: None,
     }
 }
 

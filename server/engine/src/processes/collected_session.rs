@@ -521,7 +521,7 @@ impl CollectedSession {
             purpose: Purpose::Run,
         });
         let (process, events) = Process::arrive(awaited, FORK_LIMIT, Some(process)).await?;
-        Ok(Runner::new(process, events, None))
+        Ok(Runner::fork_of_collected(process, events))
     }
 }
 

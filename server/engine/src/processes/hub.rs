@@ -216,7 +216,7 @@ async fn serve(stream: WorkerStream, token: String, expected: Arc<DashMap<String
         Ok(both) => both,
         Err(error) => return tracing::error!(%error, "the connection of a process can't be read"),
     };
-    let Ok(Some(FromWorker::Hello { token: theirs, host, pid, parent })) = incoming.next().await else { return };
+    let Ok(Some(FromWorker::Hello { token: theirs, host, pid, parent, node })) = incoming.next().await else { return };
     if theirs != token {
         tracing::warn!(host, "a process with a wrong token was turned away");
         return;
@@ -228,7 +228,7 @@ async fn serve(stream: WorkerStream, token: String, expected: Arc<DashMap<String
         let Some(mut entry) = expected.get_mut(&host) else { return };
         let Some(hello) = entry.hello.take() else { return };
         entry.liveness = Some(Arc::clone(&liveness));
-        if hello.send(Connection { pid, sender, liveness: Arc::clone(&liveness) }).is_err() {
+        if hello.send(Connection { pid, node, sender, liveness: Arc::clone(&liveness) }).is_err() {
             return;
         }
         entry.events.clone()
@@ -243,6 +243,14 @@ async fn serve(stream: WorkerStream, token: String, expected: Arc<DashMap<String
             }
             Ok(Some(FromWorker::ForkFailed { host, message, errno })) => {
                 route_exit(&expected, &host, ExitStatus { note: Some(message), errno, ..ExitStatus::default() });
+                continue;
+            }
+            Ok(Some(FromWorker::LostRemote { host, message })) => {
+                route_exit(
+                    &expected,
+                    &host,
+                    ExitStatus { note: Some(message), was_lost: true, ..ExitStatus::default() },
+                );
                 continue;
             }
             Ok(Some(FromWorker::Forked { .. })) => continue,

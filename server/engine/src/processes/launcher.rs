@@ -10,7 +10,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use pytest_lens_platform::processes::{ending_signal, set_own_group, stay_stoppable};
 use pytest_lens_platform::stdio::OutputPipe;
-use pytest_lens_protocol::OutputStream;
+use pytest_lens_protocol::{OutputStream, RayConfig};
 use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -23,8 +23,10 @@ use crate::processes::process::{Arrival, ExitStatus, NoProcess, Process, Process
 use crate::processes::process_tree::{KillOnDrop, ProcessHandle, await_all, descendants, kill_tree};
 use crate::processes::project_files;
 use crate::processes::stdio_relay::StdioRelays;
-use crate::processes::worker_files::{TOO_OLD, boot_program, forget_compiled};
-use crate::processes::worker_protocol::{Boot, Counted, FromWorker, Purpose, Ready, Role, ToWorker, WorkerOptions};
+use crate::processes::worker_files::{DRIVER, INTERPRETER, TOO_OLD, forget_compiled, program_of};
+use crate::processes::worker_protocol::{
+    Boot, ClusterBoot, Counted, FromWorker, Purpose, Ready, Role, ToWorker, WorkerOptions,
+};
 use crate::timing::{BOOT_LIMIT, FORK_LIMIT, KEEPER_LIMIT};
 
 /// Interpreters by pid, each with a signal for its end.
@@ -211,7 +213,8 @@ impl Launcher {
     async fn try_start(&self, flags: &[&str], preload: &Preload) -> Result<Base, StartError> {
         let root = FolderIdentity::of(&self.root);
         let awaited = self.hub.expect("base");
-        let mut command = self.command(flags, self.boot(&awaited.id, preload)?);
+        let program = program_of(&self.worker_dir, INTERPRETER);
+        let mut command = self.command(flags, &program, self.boot(&awaited.id, preload)?);
         let (ended, ending) = watch::channel(false);
         let kept = ending.clone();
         let child = self.spawn(&mut command, ending)?;
@@ -265,12 +268,33 @@ impl Launcher {
         serde_json::to_string(&boot).map_err(|error| StartError::Failed(error.to_string()))
     }
 
-    fn command(&self, flags: &[&str], boot: String) -> Command {
+    /// Starts the driver of a cluster. Its first message follows.
+    pub(crate) async fn start_driver(&self, config: &RayConfig) -> Result<Arrival, StartError> {
+        let awaited = self.hub.expect("cluster");
+        let boot = ClusterBoot {
+            socket: self.hub.address().into(),
+            token: self.hub.token().into(),
+            host: awaited.id.clone(),
+            root: self.root.to_string_lossy().into(),
+            cache_dir: self.cache_dir.to_string_lossy().into(),
+            address: config.address.clone(),
+            packages: config.packages.clone(),
+        };
+        let boot = serde_json::to_string(&boot).map_err(|error| StartError::Failed(error.to_string()))?;
+        let mut command = self.command(&[], &program_of(&self.worker_dir, DRIVER), boot);
+        let (ended, ending) = watch::channel(false);
+        let child = self.spawn(&mut command, ending)?;
+        let printed = self.watch_child(child, awaited.id.clone(), ended);
+        let arrived = Process::arrive(awaited, BOOT_LIMIT, None).await;
+        arrived.map_err(|error| StartError::Failed(format!("the cluster's driver: {error}{}", printed.last_line())))
+    }
+
+    fn command(&self, flags: &[&str], program: &str, boot: String) -> Command {
         let mut command = Command::new(self.python());
         command
             .args(flags)
             .arg("-c")
-            .arg(boot_program(&self.worker_dir))
+            .arg(program)
             .current_dir(&self.root)
             .envs(&*self.env.lock().unwrap_or_else(PoisonError::into_inner))
             .env("PYTEST_LENS_BOOT", boot);

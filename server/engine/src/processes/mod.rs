@@ -1,5 +1,6 @@
 //! The Python processes of a project: started, kept warm, forked, compared with the disk, ended.
 
+pub(crate) mod code_snapshot;
 pub(crate) mod collected_session;
 pub(crate) mod debug_process;
 pub(crate) mod disk_snapshot;
@@ -21,6 +22,7 @@ pub(crate) mod private_files;
 pub(crate) mod process;
 pub(crate) mod process_tree;
 pub(crate) mod project_files;
+pub(crate) mod ray_cluster;
 pub(crate) mod resident;
 pub(crate) mod resident_pool;
 pub(crate) mod runner;

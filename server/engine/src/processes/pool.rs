@@ -172,6 +172,12 @@ impl Pool {
         }
     }
 
+    /// The modules that its interpreters import in advance, and those that they never do.
+    pub(crate) fn preload(&self) -> (Vec<String>, Vec<String>) {
+        let Preload { modules, unfit } = self.state().preload.clone();
+        (modules, unfit.into_iter().collect())
+    }
+
     /// Returns whether further runs are expected.
     pub(crate) fn is_resident(&self) -> bool {
         self.resident

@@ -14,6 +14,7 @@ use crate::processes::worker_protocol::{FromWorker, ToWorker};
 /// The connection to a process.
 pub(crate) struct Connection {
     pub pid: i32,
+    pub node: Option<String>,
     pub sender: mpsc::UnboundedSender<ToWorker>,
     pub liveness: Arc<Liveness>,
 }
@@ -64,6 +65,8 @@ pub(crate) struct ExitStatus {
     pub errno: Option<i32>,
     /// It was stopped by a signal, and killed since nobody continued it.
     pub was_stopped: bool,
+    /// Its node in a cluster is gone; nobody knows how it ended.
+    pub was_lost: bool,
 }
 
 impl ExitStatus {
@@ -85,6 +88,9 @@ impl std::fmt::Display for ExitStatus {
         if self.was_stopped {
             return f.write_str("was stopped by a signal and nobody continued it");
         }
+        if let Some(note) = self.note.as_ref().filter(|_| self.was_lost) {
+            return f.write_str(note);
+        }
         match (&self.note, self.signal, self.code) {
             (Some(note), ..) => write!(f, "could not be started: {note}"),
             (None, Some(signal), _) => write!(f, "was ended by {}", signal_text(signal)),
@@ -100,6 +106,8 @@ impl std::fmt::Display for ExitStatus {
 pub(crate) struct Process {
     pub id: String,
     pub pid: i32,
+    /// Its node in a cluster; the pid is not its own then.
+    pub node: Option<String>,
     sender: mpsc::UnboundedSender<ToWorker>,
     liveness: Arc<Liveness>,
     _hold: Arc<Hold>,
@@ -144,9 +152,9 @@ impl Process {
             }
         };
         match hello {
-            Ok(Connection { pid, sender, liveness }) => {
+            Ok(Connection { pid, node, sender, liveness }) => {
                 let hold = Hold { liveness: Arc::clone(&liveness), _registration: registration };
-                Ok((Process { id, pid, sender, liveness, _hold: Arc::new(hold) }, events))
+                Ok((Process { id, pid, node, sender, liveness, _hold: Arc::new(hold) }, events))
             }
             Err(_) => match events.recv().await {
                 Some(ProcessEvent::Exited(status)) => {

@@ -20,7 +20,6 @@ use crate::processes::exclusive_session::ExclusiveSession;
 use crate::processes::invalidation::{Invalidation, ProjectFiles};
 use crate::processes::pool::Pool;
 use crate::processes::process::{NoProcess, ProcessEvent};
-use crate::processes::process_tree::kill_tree;
 use crate::processes::resident::{Resident, ResidentState, SlotLease};
 use crate::processes::worker_protocol::ToWorker;
 use crate::timing::RESIDENT_END_LIMIT;
@@ -249,7 +248,7 @@ impl ResidentPool {
         if tokio::time::timeout(RESIDENT_END_LIMIT, gone).await.is_err() {
             let seconds = RESIDENT_END_LIMIT.as_secs();
             tracing::warn!(seconds, "fixtures that were kept took too long to tear down; their process was killed");
-            kill_tree(runner.pid());
+            runner.kill();
         }
         drop(resident);
         self.ending.send_modify(|count| *count -= 1);

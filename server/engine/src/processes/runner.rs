@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use pytest_lens_platform::processes::interrupt;
 use tokio::sync::mpsc;
 
 use crate::processes::hub::Hub;
 use crate::processes::launcher::Base;
 use crate::processes::process::{Arrival, NoProcess, Process, ProcessEvent};
+use crate::processes::process_tree::{is_stopped, kill_tree};
 use crate::processes::worker_protocol::{FromWorker, Purpose, Role, ToWorker, WireRead, WorkerOptions};
 
 pub(crate) struct Runner {
@@ -16,52 +18,71 @@ pub(crate) struct Runner {
     pub stacks: Option<String>,
     /// It has reported that it is ready for its order.
     pub is_ready: bool,
-    /// The interpreter from which a session was forked, whose end would end it.
-    parent: Option<Arc<Base>>,
+    origin: Origin,
+}
+
+/// Where a runner comes from.
+enum Origin {
+    /// A fork of the collected session.
+    Collected,
+    /// It collects by itself; the end of this interpreter would end it.
+    Session(Arc<Base>),
+    /// It is on a node of a cluster, collects the same files there, and is reached by the cluster's driver.
+    Node(Process),
 }
 
 impl Runner {
-    pub(crate) fn new(
-        process: Process,
-        events: mpsc::UnboundedReceiver<ProcessEvent>,
-        parent: Option<Arc<Base>>,
-    ) -> Self {
-        Runner { process, events, stacks: None, is_ready: false, parent }
+    /// A fork of a collected session.
+    pub(crate) fn fork_of_collected(process: Process, events: mpsc::UnboundedReceiver<ProcessEvent>) -> Self {
+        Runner::new(process, events, Origin::Collected)
+    }
+
+    /// A process on a node, which `driver` starts and ends.
+    pub(crate) fn on_node((process, events): Arrival, driver: Process) -> Self {
+        Runner::new(process, events, Origin::Node(driver))
+    }
+
+    fn new(process: Process, events: mpsc::UnboundedReceiver<ProcessEvent>, origin: Origin) -> Self {
+        Runner { process, events, stacks: None, is_ready: false, origin }
     }
 
     /// Forks `base`; the fork collects by itself and then runs.
     pub(crate) async fn fork_session(hub: &Hub, base: Arc<Base>, options: WorkerOptions) -> Result<Self, NoProcess> {
         let (process, events) = base.fork(hub, Role::Session, options, Purpose::Run).await?;
-        Ok(Runner::new(process, events, Some(base)))
+        Ok(Runner::new(process, events, Origin::Session(base)))
     }
 
     /// Turns a session that has collected into a runner of its tests.
     pub(crate) fn of_session(process: Process, events: mpsc::UnboundedReceiver<ProcessEvent>) -> Self {
         let (host, options) = (process.id.clone(), WorkerOptions::default());
         process.send(ToWorker::Become { host, role: Role::Runner, options, purpose: Purpose::Run });
-        Runner::new(process, events, None)
+        Runner::new(process, events, Origin::Collected)
     }
 
     /// Turns a fresh interpreter into a session.
     pub(crate) fn become_session(base: Arc<Base>, role: Role, options: WorkerOptions) -> Result<Self, NoProcess> {
         let (process, events) = base.become_role(role, options, Purpose::Run)?;
-        Ok(Runner::new(process, events, Some(base)))
+        Ok(Runner::new(process, events, Origin::Session(base)))
     }
 
     /// Makes it look its tests up by their ids, which are of another collection.
     pub(crate) fn of_base(self, base: Arc<Base>) -> Self {
-        Runner { parent: Some(base), ..self }
+        Runner { origin: Origin::Session(base), ..self }
     }
 
     /// Its process, and the interpreter that became or was forked for it.
     pub(crate) fn into_parts(self) -> (Arrival, Option<Arc<Base>>) {
-        ((self.process, self.events), self.parent)
+        let parent = match self.origin {
+            Origin::Session(base) => Some(base),
+            Origin::Collected | Origin::Node(_) => None,
+        };
+        ((self.process, self.events), parent)
     }
 
     /// Returns whether it collects by itself before it runs tests. Other runners are forks of the collected session,
     /// and have its tests.
     pub(crate) fn is_session(&self) -> bool {
-        self.parent.is_some()
+        !matches!(self.origin, Origin::Collected)
     }
 
     /// Returns whether it ended while it stood by.
@@ -103,6 +124,33 @@ impl Runner {
         self.process.send(message);
     }
 
+    /// Its node in a cluster.
+    pub(crate) fn node(&self) -> Option<&str> {
+        self.process.node.as_deref()
+    }
+
+    /// Kills it and all processes below it.
+    pub(crate) fn kill(&self) {
+        match &self.origin {
+            Origin::Node(driver) => driver.send(ToWorker::KillRemote { host: self.process.id.clone() }),
+            Origin::Collected | Origin::Session(_) => drop(kill_tree(self.process.pid)),
+        }
+    }
+
+    /// Interrupts it, as Ctrl-C does. One on a node can't be, and ends at once.
+    pub(crate) fn interrupt(&self) {
+        match &self.origin {
+            Origin::Node(_) => self.kill(),
+            Origin::Collected | Origin::Session(_) => drop(interrupt(self.process.pid)),
+        }
+    }
+
+    /// Returns whether a signal has stopped it.
+    pub(crate) fn is_stopped(&self) -> bool {
+        !matches!(self.origin, Origin::Node(_)) && is_stopped(self.process.pid)
+    }
+
+    /// The id of its process on this machine; of the cluster's driver for one on a node.
     pub(crate) fn pid(&self) -> i32 {
         self.process.pid
     }

@@ -93,14 +93,20 @@ pub(crate) fn prune_compiled(cache_dir: &Path) {
 /// The start of the message with which an interpreter ends that is too old.
 pub(crate) const TOO_OLD: &str = "Python 3.9 or newer is needed:";
 
-/// The program for a fresh interpreter's `-c`; `folder` is the result of [`unpack`].
-pub(crate) fn boot_program(folder: &Path) -> String {
+/// The module that a warm interpreter begins with.
+pub(crate) const INTERPRETER: &str = "boot";
+
+/// The module of a cluster's driver.
+pub(crate) const DRIVER: &str = "cluster.driver";
+
+/// The program for Python's `-c` that runs one of these modules; `folder` is the result of [`unpack`].
+pub(crate) fn program_of(folder: &Path, module: &str) -> String {
     let folder = serde_json::Value::from(folder.to_string_lossy());
     // The first line is valid in every version of Python: an old one can't even parse the worker.
     format!(
         "import sys;sys.version_info<(3,9) and sys.exit('{TOO_OLD} %s is Python %d.%d; choose another interpreter \
          (pytestLens.pythonPath)'%((sys.executable,)+sys.version_info[:2]));sys.path.insert(0,{folder});\
-         from _pytest_lens_worker.boot import main;main()"
+         from _pytest_lens_worker.{module} import main;main()"
     )
 }
 

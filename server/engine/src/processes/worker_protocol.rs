@@ -4,7 +4,7 @@
 //! own connection and sends [`FromWorker::Hello`] first. Line numbers are 1-based, and paths absolute unless a field
 //! says otherwise.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +36,20 @@ pub(crate) struct Boot {
     /// Modules that are never imported in advance.
     #[serde(rename = "unsafe")]
     pub unsafe_names: Vec<String>,
+}
+
+/// The start message for the driver of a cluster, in its environment.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct ClusterBoot {
+    pub socket: String,
+    pub token: String,
+    pub host: String,
+    pub root: String,
+    pub cache_dir: String,
+    /// `HOST:PORT`; without one, the driver starts a cluster on this machine.
+    pub address: Option<String>,
+    /// Packages that Ray installs on the nodes.
+    pub packages: Vec<String>,
 }
 
 /// The options for a fork's, or the fresh process's, call of pytest.
@@ -256,6 +270,53 @@ pub(crate) enum ToWorker {
     Stop,
     /// Finishes the session of a resident: tears down its fixtures and ends it.
     Exit,
+    /// To the driver of a cluster: the code that runs from now on may use.
+    Snapshot(SnapshotChange),
+    /// To the driver of a cluster: a runner is needed.
+    StartRemote(Box<RemoteOrder>),
+    /// To the driver of a cluster: kills a runner's processes, or gives it up if there are none yet.
+    KillRemote {
+        host: String,
+    },
+}
+
+/// The files of a project, by their changes from an earlier snapshot.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct SnapshotChange {
+    /// Its name, which its content determines.
+    pub id: String,
+    /// The earlier snapshot; empty: none.
+    pub base: String,
+    pub changed: BTreeMap<String, TreeEntry>,
+    pub removed: Vec<String>,
+}
+
+/// A file of a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub(crate) enum TreeEntry {
+    /// `"file"`, the SHA-256 of its content, whether it is executable.
+    File(&'static str, String, bool),
+    /// `"link"`, its target.
+    Link(&'static str, String),
+}
+
+/// A runner on a node of a cluster.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct RemoteOrder {
+    pub host: String,
+    /// The snapshot that it runs.
+    pub snapshot: String,
+    /// The collection may be forked.
+    pub is_shared: bool,
+    pub options: WorkerOptions,
+    /// The variables of the project's interpreters.
+    pub env: BTreeMap<String, String>,
+    /// As in [`Boot`].
+    pub preload: Vec<String>,
+    pub unfit: Vec<String>,
+    /// The longest time for its collection, in seconds.
+    pub collect_limit: f64,
 }
 
 /// Worker to engine.
@@ -269,6 +330,9 @@ pub(crate) enum FromWorker {
         /// The process that forked it.
         #[serde(default)]
         parent: Option<String>,
+        /// The node of a cluster on which it is; the pid is that of the cluster's driver then.
+        #[serde(default)]
+        node: Option<String>,
     },
     Ready(Box<Ready>),
     Fatal {
@@ -381,6 +445,28 @@ pub(crate) enum FromWorker {
         /// The sections of plugins and conftests in pytest's summary.
         #[serde(default)]
         summary: Option<String>,
+    },
+    /// The driver of a cluster is connected to it.
+    ClusterReady {
+        cpus: usize,
+        version: String,
+    },
+    /// The cluster has grown or shrunk.
+    ClusterSize {
+        cpus: usize,
+    },
+    /// The driver has a snapshot's contents, unless files have changed since it was made.
+    SnapshotTaken {
+        id: String,
+        /// Those files.
+        moved: Vec<String>,
+        files: usize,
+        bytes: u64,
+    },
+    /// A runner's node or actor is gone.
+    LostRemote {
+        host: String,
+        message: String,
     },
 }
 

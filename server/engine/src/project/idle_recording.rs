@@ -147,7 +147,7 @@ impl Project {
         let request = RunRequest::new(ids, Some(1), None, Some(options), false);
         let chosen = choose_in(self, found, false, &request, &filter_of(&request).ok()?).ok()?;
         let handle = RunHandle::new(run_ids.next().0, LogsIteratorOption::default(), "");
-        let plan = plan_run::plan(self, run_ids, &request, &handle, chosen, RunKind::Forked).ok()?;
+        let plan = plan_run::plan(self, run_ids, &request, &handle, chosen, RunKind::Forked, None).ok()?;
         let rerun = Policy { enabled: false, ..plan.rerun };
         Some((RunPlan { rerun, may_take_session: true, ..plan }, handle))
     }

@@ -6,6 +6,7 @@ pub(crate) mod configure;
 pub(crate) mod drive_run;
 pub(crate) mod env_file;
 pub(crate) mod event_log;
+pub(crate) mod executor;
 pub(crate) mod foreign_runs;
 pub(crate) mod history;
 pub(crate) mod idle_recording;
@@ -49,6 +50,7 @@ use crate::processes::pool::{Found, Pool, SessionOverrides, Wanted};
 use crate::processes::stdio_relay::Printed;
 use crate::processes::worker_protocol::{Purpose, WorkerOptions};
 use crate::project::configure::names_configuration;
+use crate::project::executor::ClusterConnection;
 use crate::project::interpreter::{self as interpreters, Interpreter};
 use crate::project::layered_settings::LayeredSettings;
 use crate::project::library_versions::Libraries;
@@ -81,6 +83,7 @@ pub(crate) struct Project {
     /// A client has asked for affected tests.
     pub asks_for_affected: AtomicBool,
     pub pool: Arc<Pool>,
+    pub cluster: ClusterConnection,
     /// Runs with an id that begin when their debugged sessions have collected.
     pub awaited_runs: DashMap<String, RunHandle>,
     pub refresher: Refresher,
@@ -130,6 +133,7 @@ impl Project {
             members: Members::default(),
             asks_for_affected: AtomicBool::new(false),
             pool: Arc::new(pool),
+            cluster: ClusterConnection::default(),
             awaited_runs: DashMap::new(),
             refresher: Refresher::default(),
             staleness: Staleness::default(),
@@ -514,6 +518,7 @@ impl Project {
         let _ = tokio::time::timeout(KILLED_RUN_LIMIT, unsaved.wait_for(|runs| *runs == 0)).await;
         self.refresher.close();
         self.pool.residents.close().await;
+        self.leave_cluster().await;
         let family = self.pool.launcher.family();
         self.pool.close();
         self.state.log.close();

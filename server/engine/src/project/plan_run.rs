@@ -26,7 +26,7 @@ use crate::processes::temp_dirs;
 use crate::processes::worker_protocol::{Purpose, RequestedTests};
 use crate::runs::coverage::Coverage;
 use crate::runs::handle::RunHandle;
-use crate::runs::plan::{ConflictPolicy, RunKind, RunPlan};
+use crate::runs::plan::{ConflictPolicy, RemoteRun, RunKind, RunPlan};
 use crate::runs::run_ids::RunIds;
 
 /// A client's request for a run.
@@ -246,13 +246,14 @@ async fn collect_for(
 }
 
 /// The kind of run for a request. `coverage`: what to measure. `reports`: the run makes the reports that the project's
-/// options ask for.
+/// options ask for. `is_remote`: it runs on a cluster, whose runners end with the run.
 pub(crate) fn kind(
     project: &Project,
     request: &RunRequest,
     collected: &CollectedSession,
     coverage: Option<Coverage>,
     reports: bool,
+    is_remote: bool,
 ) -> RunKind {
     let run_disabled = request.options.run_disabled;
     let reports = reports && !request.options.full_reports && coverage.is_none() && !collected.reports.is_empty();
@@ -260,7 +261,8 @@ pub(crate) fn kind(
         return RunKind::Fresh { run_disabled, reports, coverage };
     }
     // Its own arguments apply to one run only, so a resident can't have them.
-    if project.state.settings.load().fixture_reuse.enabled && request.options.arguments.is_empty() {
+    let reuses = project.state.settings.load().fixture_reuse.enabled && !is_remote;
+    if reuses && request.options.arguments.is_empty() {
         return RunKind::Resident(project.state.pytest.load_full());
     }
     RunKind::Forked
@@ -274,6 +276,7 @@ pub(crate) fn plan(
     handle: &RunHandle,
     chosen: Chosen,
     kind: RunKind,
+    remote: Option<RemoteRun>,
 ) -> Result<RunPlan, Refusal> {
     let Chosen {
         collected,
@@ -309,8 +312,9 @@ pub(crate) fn plan(
     };
     let workers = match wanted_workers(request, &settings, &collected) {
         _ if one_session || collected.one_controller => 1,
-        WorkerCount::Fixed(count) => count as usize,
-        WorkerCount::Auto => {
+        WorkerCount::Fixed(count) if remote.as_ref().is_none_or(|remote| !remote.grows) => count as usize,
+        _ if let Some(remote) = &remote => (*remote.cluster.cpus().borrow()).max(1),
+        WorkerCount::Fixed(_) | WorkerCount::Auto => {
             let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
             let tests = selected.iter().map(|&index| &collected.tests.nodes[index]).zip(&durations).enumerate();
             let items: Vec<_> = tests.map(|(index, (node, duration))| node.item(index, *duration)).collect();
@@ -352,6 +356,7 @@ pub(crate) fn plan(
         skipped_files,
         phase_durations: request.options.phase_durations,
         awaits_summary,
+        remote,
         selected,
         asked: RequestedTests::default(),
         workers,

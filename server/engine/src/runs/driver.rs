@@ -38,6 +38,8 @@ pub(crate) async fn drive(
         attempt: 1,
         again: Vec::new(),
         crashes: BTreeMap::new(),
+        lost_on_node: BTreeSet::new(),
+        cluster_size: plan.remote.as_ref().filter(|remote| remote.grows).map(|remote| remote.cluster.cpus()),
         failures: 0,
         earlier: plan.failures.load(Ordering::Relaxed),
         before: BTreeMap::new(),
@@ -115,6 +117,10 @@ struct Driver<'a, F: Fn(DriverEvent)> {
     again: Vec<usize>,
     /// How often each test has crashed.
     crashes: BTreeMap<usize, u32>,
+    /// Tests that ran on a node when the cluster lost it.
+    lost_on_node: BTreeSet<usize>,
+    /// The number of the cluster's CPUs, if it determines the number of runners.
+    cluster_size: Option<watch::Receiver<usize>>,
     /// Tests that failed for good.
     failures: u32,
     /// Failures in other projects, if this is a part of a run over several.

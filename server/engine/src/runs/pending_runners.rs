@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::processes::debug_process::DebugProcess;
 use crate::processes::pool::Pool;
 use crate::processes::process::NoProcess;
-use crate::processes::process_tree::kill_tree;
 use crate::processes::resident::{Resident, ResidentState};
 use crate::processes::runner::Runner;
 use crate::runs::plan::RunPlan;
@@ -46,11 +46,13 @@ impl RoundRunner {
 pub(crate) struct PendingRunners {
     pool: Arc<Pool>,
     starting: JoinSet<(usize, Result<RoundRunner, NoProcess>)>,
+    /// Nobody waits for them any more. A node may have room for one only after a long time.
+    given_up: watch::Sender<bool>,
 }
 
 impl PendingRunners {
     pub(crate) fn new(pool: &Arc<Pool>) -> Self {
-        PendingRunners { pool: Arc::clone(pool), starting: JoinSet::new() }
+        PendingRunners { pool: Arc::clone(pool), starting: JoinSet::new(), given_up: watch::Sender::new(false) }
     }
 
     /// Requests a runner. `stays`: it may be a resident.
@@ -61,6 +63,19 @@ impl PendingRunners {
         // The session that was collected for this run is that of its first runner.
         let is_other = worker > 0 && special.is_some();
         let debug_process = plan.kind.debug_process().map(DebugProcess::take);
+        if let Some(remote) = &plan.remote {
+            let options = special.unwrap_or_default().applied_to(collected.options.clone());
+            let (cluster, session, mut given_up) =
+                (Arc::clone(&remote.cluster), remote.session.clone(), self.given_up.subscribe());
+            self.starting.spawn(async move {
+                let runner = tokio::select! {
+                    runner = cluster.runner(&session, options) => runner.map(RoundRunner::Single),
+                    _ = given_up.wait_for(|given_up| *given_up) => Err(NoProcess::new("nobody waits for it any more")),
+                };
+                (worker, runner)
+            });
+            return;
+        }
         self.starting.spawn(async move {
             let runner = match (debug_process, reuse) {
                 (Some(debug_process), _) => debug_process.map(RoundRunner::Single),
@@ -96,11 +111,16 @@ impl PendingRunners {
     pub(crate) fn is_empty(&self) -> bool {
         self.starting.is_empty()
     }
+
+    pub(crate) fn len(&self) -> usize {
+        self.starting.len()
+    }
 }
 
 impl Drop for PendingRunners {
     /// Abandons the requests. Runners that still start are ended then, since a start must not be interrupted.
     fn drop(&mut self) {
+        self.given_up.send_replace(true);
         let (pool, mut starting) = (Arc::clone(&self.pool), std::mem::take(&mut self.starting));
         if starting.is_empty() {
             return;
@@ -117,7 +137,7 @@ impl Drop for PendingRunners {
 
 async fn discard(pool: Arc<Pool>, runner: RoundRunner) {
     match runner {
-        RoundRunner::Single(runner) => drop(kill_tree(runner.pid())),
+        RoundRunner::Single(runner) => runner.kill(),
         RoundRunner::Resident(resident) => pool.residents.end(resident).await,
     }
 }

@@ -19,6 +19,7 @@ use crate::processes::collected_session::CollectedSession;
 use crate::processes::debug_process::DebugProcess;
 use crate::processes::exclusive_session::ExclusiveSession;
 use crate::processes::pool::SessionOverrides;
+use crate::processes::ray_cluster::{RayCluster, RemoteSession};
 use crate::processes::resident::ResidentState;
 use crate::processes::resident_pool::Reuse;
 use crate::processes::worker_protocol::{Hold, RequestedTests, RunOrder, WorkerIndex, WorkerOptions};
@@ -91,6 +92,18 @@ pub(crate) struct RunPlan {
     pub failures: Arc<AtomicU32>,
     /// Its processes stay for the next run.
     pub stays_warm: bool,
+    /// The cluster on whose nodes it runs; `None` on this machine.
+    pub remote: Option<RemoteRun>,
+}
+
+/// A run on the nodes of a cluster.
+pub(crate) struct RemoteRun {
+    pub cluster: Arc<RayCluster>,
+    pub session: RemoteSession,
+    /// The cluster and the snapshot, in one line.
+    pub summary: String,
+    /// The cluster's size determines the number of runners.
+    pub grows: bool,
 }
 
 /// The kind of processes in which tests run.
@@ -114,7 +127,11 @@ pub(crate) enum RunKind {
 impl RunPlan {
     /// The lines with which pytest begins its output. Editors have no place for them.
     pub(crate) fn header(&self) -> Vec<String> {
-        if self.source == Source::Editor { Vec::new() } else { self.collected.header.clone() }
+        if self.source == Source::Editor {
+            return Vec::new();
+        }
+        let place = self.remote.as_ref().map(|remote| remote.summary.clone());
+        self.collected.header.iter().cloned().chain(place).collect()
     }
 
     /// The lines of hooks on the collected tests, if those are the tests of the run.

@@ -5,13 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pytest_lens_plan::order::{Command, Dispatcher};
-use pytest_lens_platform::processes::interrupt;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::processes::pool::BusyGuard;
 use crate::processes::process::{ExitStatus, ProcessEvent};
-use crate::processes::process_tree::{is_stopped, kill_tree};
 use crate::processes::resident::{Resident, ResidentState};
 use crate::processes::runner::Runner;
 use crate::processes::worker_protocol::{FromWorker, RunOrder, ToWorker};
@@ -158,17 +156,17 @@ impl WorkerSlot {
         self.collect_by = None;
         self.done = true;
         self.dismissed = true;
-        interrupt(self.runner.pid());
+        self.runner.interrupt();
     }
 
     /// Kills a process that is stopped by a signal and not continued.
     pub(crate) fn check_stopped(&mut self, now: Instant) {
-        if !is_stopped(self.runner.pid()) {
+        if !self.runner.is_stopped() {
             self.still_since = None;
         } else if *self.still_since.get_or_insert(now) + STOPPED_LIMIT <= now {
             self.exit = Some(ExitStatus { was_stopped: true, ..ExitStatus::default() });
             self.lost = true;
-            kill_tree(self.runner.pid());
+            self.runner.kill();
         }
     }
 
@@ -203,9 +201,8 @@ impl WorkerSlot {
     /// Keeps a finished runner until it has torn down its session and ended.
     pub(crate) async fn await_exit(self) {
         let limit = if self.dismissed { DISMISS_LIMIT } else { RUNNER_TEARDOWN_LIMIT };
-        let pid = self.runner.pid();
         if !self.lost && tokio::time::timeout(limit, self.forwarding).await.is_err() {
-            kill_tree(pid);
+            self.runner.kill();
         }
     }
 }

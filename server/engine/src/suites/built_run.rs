@@ -225,10 +225,17 @@ async fn run_suite(run_ids: Arc<RunIds>, project: Arc<Project>, suite: RunHandle
         repeat: false,
         reads_events: false,
     };
+    let cluster = match project.wanted_cluster(&request) {
+        Ok(cluster) => cluster,
+        Err(refusal) => {
+            let failure = LaunchFailure { code: LaunchErrorCode::InternalError, message: refusal.to_string() };
+            return suite.suite_log.fail(failure);
+        }
+    };
     let preparing = async {
         let usual = SessionOverrides::default();
         let prepared = prepare(&project, &test_url, &arguments, &filters, &usual, purpose).await?;
-        let kind = plan_run::kind(&project, &request, &prepared.collected, coverage, false);
+        let kind = plan_run::kind(&project, &request, &prepared.collected, coverage, false, cluster.is_some());
         if kind.suits(&prepared.collected.options) || prepared.collected.is_shared() {
             return Ok((prepared, kind));
         }
@@ -250,7 +257,11 @@ async fn run_suite(run_ids: Arc<RunIds>, project: Arc<Project>, suite: RunHandle
     if *suite.stop_tx.borrow() != StopLevel::Go {
         return suite.suite_log.end(SuiteStatus::Stopped);
     }
-    let mut plan = match plan_run::plan(&project, &run_ids, &request, &suite, prepared, kind) {
+    let planning = async {
+        let remote = project.remote_run(cluster, &request, &kind, &prepared.collected).await?;
+        plan_run::plan(&project, &run_ids, &request, &suite, prepared, kind, remote)
+    };
+    let mut plan = match planning.await {
         Ok(plan) => plan,
         Err(refusal) => {
             let failure = LaunchFailure { code: LaunchErrorCode::InternalError, message: refusal.to_string() };

@@ -103,13 +103,17 @@ async fn a_setting_of_a_wrong_kind_is_refused_by_its_key_and_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_that_this_version_can_not_use_is_named_and_tests_run_here() {
+async fn a_cluster_needs_ray_in_the_projects_interpreter() {
     let lab = Lab::open(&[("test_a.py", "def test(): pass")]).await;
-    let settings = serde_json::json!({ "executor": "ray" });
-    let answer = lab.call(Request::ConfigureContext { context_id: lab.context.clone(), settings }).await;
-    let Response::ConfigAck { config, .. } = answer else { panic!("{answer:?}") };
-    let problem = config["problems"][0].as_str().unwrap();
-    assert!(problem.contains("`pytestLens.executor`") && problem.contains("\"local\""), "{problem}");
+    let configure = async |executor: &str| {
+        let settings = serde_json::json!({ "executor": executor });
+        lab.call(Request::ConfigureContext { context_id: lab.context.clone(), settings }).await
+    };
+    configure("ray").await;
+    let (code, message) = lab.refusal(Order::all()).await;
+    assert_eq!(code, ErrorCode::InvalidRequest);
+    assert!(message.contains("Ray is not installed for") && message.contains("`local`"), "{message}");
+    configure("local").await;
     assert_eq!(lab.counts(Order::all()).await, [1, 1, 0, 0, 0]);
     lab.close().await;
 }

@@ -55,6 +55,7 @@ fn options(args: RunArgs) -> RunOptions {
         full_reports: false,
         timings: false,
         phase_durations: false,
+        executor: None,
     }
 }
 

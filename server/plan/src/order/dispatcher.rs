@@ -100,6 +100,14 @@ impl Dispatcher {
         self
     }
 
+    /// The same without workers: each joins by [`worker_added`](Self::worker_added) when it is there. Until then nothing
+    /// is kept for it, as it may never come.
+    #[must_use]
+    pub fn with_late_workers(mut self) -> Self {
+        self.workers.clear();
+        self
+    }
+
     /// The next commands for a worker, in order; often none. `End` comes once.
     ///
     /// Once no test may start, `End` is the only command. A worker then runs the tests that it holds, so send it a stop
@@ -248,10 +256,20 @@ impl Dispatcher {
     /// A worker is gone. Tests that it had not started go back to the front of the queue; see
     /// [`needs_worker`](Self::needs_worker).
     pub fn worker_lost(&mut self, worker: usize) -> Lost {
+        self.remove(worker, true)
+    }
+
+    /// As [`worker_lost`](Self::worker_lost), for reasons that have nothing to do with its tests: none is blamed, and
+    /// the one that it was running goes back, too.
+    pub fn worker_withdrawn(&mut self, worker: usize) -> Lost {
+        self.remove(worker, false)
+    }
+
+    fn remove(&mut self, worker: usize, blames: bool) -> Lost {
         let Some(mut state) = self.workers.remove(&worker) else {
             return Lost::default();
         };
-        let blamed = state.started.pop();
+        let blamed = if blames { state.started.pop() } else { None };
         if let Some(index) = blamed {
             self.open.remove(&index);
             self.failures = self.failures.saturating_add(1);
@@ -271,6 +289,12 @@ impl Dispatcher {
             self.queue.push_front(left);
         }
         Lost { blamed, rescheduled }
+    }
+
+    /// Number of units that no worker has taken yet.
+    #[must_use]
+    pub fn waiting_units(&self) -> usize {
+        self.queue.len()
     }
 
     /// A worker joins, for example in place of a lost one, whose number it may have.

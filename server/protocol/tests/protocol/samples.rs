@@ -49,6 +49,7 @@ pub fn options() -> RunOptions {
         full_reports: true,
         timings: true,
         phase_durations: true,
+        executor: Some("ray=10.0.0.1:6379".into()),
     }
 }
 
@@ -484,6 +485,7 @@ pub fn payloads() -> Vec<EventPayload> {
                     }],
                     phase_durations: Some(PhaseDurations { setup: Some(0.5), call: Some(1.0), teardown: None }),
                     stale: false,
+                    node: Some("10.0.0.7 (9f3a12bc)".into()),
                 },
                 TestOutcome { id: id(), outcome: "passed".into(), duration_ms: 2.0, attempt: 2, ..Default::default() },
             ],

@@ -28,7 +28,7 @@ fn every_setting_is_read() {
         "rerun": {"enabled": true, "maxReruns": 9, "onlyFlaky": true, "delayMs": 8},
         "fixtureReuse": {"enabled": true, "maxAgeSeconds": 1.5, "teardownOnConftestChange": false,
             "teardownOnTestFileChange": true, "scopes": ["session"]},
-        "flaky": {"window": 7}, "executor": "ray", "ray": {"address": "auto"}, "impact": {"record": "off"},
+        "flaky": {"window": 7}, "executor": "ray", "ray": {"address": "auto", "packages": ["attrs==26.1.0"]}, "impact": {"record": "off"},
     });
     let (settings, problems) = Settings::from_json(&value);
     assert_eq!(problems, vec![]);

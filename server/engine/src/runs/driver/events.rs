@@ -70,7 +70,10 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
                 if slot.streams.take().is_some() || folder.is_some() {
                     (self.tell)(DriverEvent::Streamed(index, outcome.to, folder));
                 }
-                let outcome = of_report(*outcome, &self.plan.node(index).id, self.attempt);
+                let outcome = TestOutcome {
+                    node: slot.runner.node().map(str::to_owned),
+                    ..of_report(*outcome, &self.plan.node(index).id, self.attempt)
+                };
                 self.on_outcome(worker, index, outcome, &mut round.dispatcher);
                 slot.feed(worker, &mut round.dispatcher);
                 if round.dispatcher.maxfail_reached() || self.is_limit_reached() {
@@ -84,7 +87,9 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
             }
             FromWorker::Timings { spans } => (self.tell)(DriverEvent::Timings(spans)),
             FromWorker::RunnerReady { stacks, read } => {
-                let same_files = slot.order.is_some() && self.plan.collected.agrees_with(&read);
+                // A node collects the snapshot of the same files.
+                let same_files =
+                    slot.order.is_some() && (self.plan.remote.is_some() || self.plan.collected.agrees_with(&read));
                 slot.note(FromWorker::RunnerReady { stacks, read });
                 slot.begin(same_files);
             }
@@ -175,6 +180,12 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
             let ms = slot.since.elapsed().as_secs_f64() * 1000.0;
             (self.tell)(DriverEvent::Timings(vec![ReportedTime(TimeKind::Lost, String::new(), 1, ms, ms)]));
         }
+        // A node that is gone shows nothing about its test: only a second loss does.
+        let was_lost = slot.exit.as_ref().is_some_and(|exit| exit.was_lost);
+        if was_lost && slot.current.is_none_or(|(index, _)| self.lost_on_node.insert(index)) {
+            dispatcher.worker_withdrawn(worker);
+            return;
+        }
         let stacks = slot.runner.told_stacks();
         let lost = dispatcher.worker_lost(worker);
         let Some(index) = lost.blamed else { return };
@@ -203,6 +214,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
             *crashes += 1;
             outcome.will_rerun = *crashes <= slot.after_crash;
         }
+        outcome.node = slot.runner.node().map(str::to_owned);
         if let Some(streams) = slot.streams.take() {
             (outcome.stdout, outcome.stderr) = streams.texts();
         }

@@ -10,7 +10,6 @@ use tokio::time::Instant;
 use super::Driver;
 use super::round::Round;
 use crate::model::outcome::{not_run, timed_out};
-use crate::processes::process_tree::kill_tree;
 use crate::runs::artifacts::Streams;
 use crate::runs::event::DriverEvent;
 use crate::runs::stop::StopLevel;
@@ -56,7 +55,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         for slot in
             round.slots.values().filter(|slot| slot.current.is_some_and(|(index, _)| taken_over.contains(&index)))
         {
-            kill_tree(slot.runner.pid());
+            slot.runner.kill();
         }
         let waiting: Vec<usize> =
             round.dispatcher.unfinished().into_iter().filter(|index| !running.contains(index)).collect();
@@ -134,7 +133,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         }
         if self.ending.fault.is_some() {
             for slot in slots.values() {
-                kill_tree(slot.runner.pid());
+                slot.runner.kill();
             }
         }
     }

@@ -5,7 +5,6 @@ use std::sync::PoisonError;
 
 use super::Driver;
 use crate::processes::process::ProcessEvent;
-use crate::processes::process_tree::kill_tree;
 use crate::processes::worker_protocol::ToWorker;
 use crate::runs::event::DriverEvent;
 use crate::runs::stop::StopLevel;
@@ -32,7 +31,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
                 slot.runner.send(ToWorker::Exit);
             }
             if slot.resident.take().is_some() {
-                kill_tree(slot.runner.pid());
+                slot.runner.kill();
             }
             // A runner that is done still tears its session down, and must live that long.
             let exiting_session = (!self.plan.collected.is_shared()).then(|| self.pool.exiting.enter());

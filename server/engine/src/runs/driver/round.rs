@@ -4,13 +4,12 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use pytest_lens_plan::order::{Dispatcher, Item, units, whole_files};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::Driver;
 use crate::processes::gathering::took_too_long;
 use crate::processes::process::{NoProcess, ProcessEvent};
-use crate::processes::process_tree::kill_tree;
 use crate::processes::worker_protocol::ToWorker;
 use crate::runs::event::DriverEnd;
 use crate::runs::event::DriverEvent;
@@ -58,8 +57,19 @@ impl Round {
     /// Ends every runner now.
     fn kill_all(&self) {
         for slot in self.slots.values() {
-            kill_tree(slot.runner.pid());
+            slot.runner.kill();
         }
+    }
+}
+
+/// Waits until the cluster has another size; forever without one.
+async fn grown(size: Option<&mut watch::Receiver<usize>>) {
+    let has_changed = match size {
+        Some(size) => size.changed().await.is_ok(),
+        None => false,
+    };
+    if !has_changed {
+        std::future::pending::<()>().await;
     }
 }
 
@@ -93,7 +103,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
             if let Some((worker, came)) = self.step(&mut round).await {
                 self.on_arrival(worker, came, &mut round);
             }
-            if !self.plan.collected.is_shared() {
+            if self.collects_again() {
                 round.feed_all();
             }
             if round.done_deadline.is_some_and(|at| at <= Instant::now()) {
@@ -119,6 +129,11 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         }
     }
 
+    /// Returns whether each runner collects by itself, and may find other tests.
+    fn collects_again(&self) -> bool {
+        !self.plan.collected.is_shared() || self.plan.remote.is_some()
+    }
+
     fn new_round(&mut self, indices: &[usize], workers: usize, stay: bool) -> Round {
         let units = self.units(indices, workers);
         let workers = workers.min(units.len()).max(1);
@@ -127,8 +142,12 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         let (arrivals_tx, arrivals) = mpsc::unbounded_channel();
         let limit =
             self.plan.maxfail.filter(|_| !self.plan.rerun.enabled).map(|limit| limit.saturating_sub(self.earlier));
+        // A node may have room for a runner only after a long time: until then the dispatcher keeps nothing for it.
         let mut dispatcher = Dispatcher::new(units, workers, limit);
-        if !self.plan.collected.is_shared() {
+        if self.plan.remote.is_some() {
+            dispatcher = dispatcher.with_late_workers();
+        }
+        if self.collects_again() {
             dispatcher = dispatcher.with_own_collections();
         }
         Round {
@@ -220,12 +239,13 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         let ended = round.slots.iter().filter(|(_, slot)| slot.is_over()).map(|(&worker, _)| worker);
         for worker in ended.collect::<Vec<_>>() {
             let Some(slot) = round.slots.remove(&worker) else { continue };
-            if !slot.began && !slot.done {
+            if !slot.began && !slot.done && !slot.exit.as_ref().is_some_and(|exit| exit.was_lost) {
                 round.early_exits += 1;
             }
             // At a terminal, Ctrl-C is meant for the whole run.
             let is_interrupt =
                 self.pool.launcher.terminal && slot.exit.as_ref().is_some_and(|exit| exit.is_interrupt());
+            let was_lost = slot.exit.as_ref().is_some_and(|exit| exit.was_lost);
             self.on_worker_exit(worker, slot, &mut round.dispatcher);
             if is_interrupt {
                 self.ending.interrupted.get_or_insert_with(|| "KeyboardInterrupt".into());
@@ -235,12 +255,28 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
             } else if round.dispatcher.needs_worker() && self.plan.kind.debug_process().is_some() {
                 let ended = || "the process under the debugger has ended".into();
                 self.ending.interrupted.get_or_insert_with(ended);
-            } else if round.dispatcher.needs_worker() && self.ending == DriverEnd::default() {
-                let worker = self.next_slot;
-                self.next_slot += 1;
-                round.dispatcher.worker_added(worker);
-                round.pending.ask(worker, self.plan, round.stay);
+            } else if (round.dispatcher.needs_worker() || was_lost) && self.ending == DriverEnd::default() {
+                self.add_worker(round);
             }
+        }
+    }
+
+    fn add_worker(&mut self, round: &mut Round) {
+        let worker = self.next_slot;
+        self.next_slot += 1;
+        if self.plan.remote.is_none() {
+            round.dispatcher.worker_added(worker);
+        }
+        round.pending.ask(worker, self.plan, round.stay);
+    }
+
+    /// Requests runners for the nodes that have joined the cluster, as long as tests wait for them.
+    fn grow(&mut self, round: &mut Round) {
+        let Some(size) = &mut self.cluster_size else { return };
+        let (wanted, present) = (*size.borrow_and_update(), round.slots.len() + round.pending.len());
+        let more = wanted.saturating_sub(present).min(round.dispatcher.waiting_units());
+        if self.wants_runners() {
+            (0..more).for_each(|_| self.add_worker(round));
         }
     }
 
@@ -284,6 +320,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
                 }
             }
             came = round.pending.next() => return Some(came),
+            () = grown(self.cluster_size.as_mut()) => self.grow(round),
             () = alarm => self.on_alarm(round),
         }
         None
@@ -311,13 +348,13 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         for slot in round.slots.values_mut() {
             if slot.current.and_then(|(_, at)| at).is_some_and(|at| at <= now) {
                 slot.overdue = true;
-                kill_tree(slot.runner.pid());
+                slot.runner.kill();
             }
             if slot.exit_deadline.is_some_and(|at| at <= now) {
                 slot.lost = true;
                 slot.exit.get_or_insert_default();
                 // The process may still live, without a connection.
-                kill_tree(slot.runner.pid());
+                slot.runner.kill();
             }
             if slot.collect_by.is_some_and(|at| at <= now) {
                 self.ending.fault = Some(took_too_long(self.plan.collect_limit, slot.importing.as_deref()));
@@ -340,7 +377,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
                 slot.stop();
                 // A runner that waits for its debugger has no test to finish.
                 if self.attach_by.is_some() {
-                    kill_tree(slot.runner.pid());
+                    slot.runner.kill();
                 }
             }
             self.attach_by = None;
@@ -367,6 +404,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
 
     /// Sends a runner its order, and starts to forward its events.
     fn start_worker(&self, runner: RoundRunner, post: WorkerSeat, round: &mut Round) {
+        round.dispatcher.worker_added(post.worker);
         let feed = next(post.worker, &mut round.dispatcher);
         let mut order = self.plan.order(&runner, post, feed, round.dispatcher.failures() + self.earlier);
         order.deadline_ns = self.deadline_ns;

@@ -1,0 +1,215 @@
+"""The actors of a cluster: made when a runner needs one, kept warm for the next run, and let go when nobody uses them."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import sys
+import time
+import uuid
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any, Callable
+
+Message = dict[str, Any]
+
+# An actor that has had no runner for this long gives its CPU back, in seconds.
+_IDLE_LIMIT = 300.0
+
+# How long a cluster may take to accept a connection, in seconds.
+_CONNECT_LIMIT = 5.0
+
+# How long the bringing of code and other calls may take, in seconds.
+_CALL_LIMIT = 300.0
+
+
+class ClusterError(Exception):
+    """What is wrong with the cluster, in one sentence."""
+
+
+@dataclass
+class Remote:
+    """An actor."""
+
+    handle: Any
+    # The id of its node, and its name for people.
+    node: str = ""
+    place: str = ""
+    # The last snapshot that it has received.
+    snapshot: str = ""
+    # The number of the last event that was taken from it.
+    acknowledged: int = 0
+    idle_since: float = field(default_factory=time.monotonic)
+
+    def call(self, name: str, *args: Any, limit: float = _CALL_LIMIT) -> Any:
+        """Call a method of its `Node`, and wait for the result. Raises `ClusterError` if it is lost."""
+        import ray
+
+        try:
+            return ray.get(self.handle.call.remote(name, *args), timeout=limit)
+        except ray.exceptions.GetTimeoutError:
+            raise ClusterError(f"it has not answered for {limit:.0f} s") from None
+        except ray.exceptions.RayActorError:
+            raise ClusterError("it has ended") from None
+
+    def post(self, name: str, *args: Any) -> None:
+        """Call a method of its `Node` without waiting."""
+        self.handle.call.remote(name, *args)
+
+
+class Actors:
+    """The connection to a cluster, and the actors on it. Raises `ClusterError` if there is none."""
+
+    def __init__(self, boot: Message) -> None:
+        self._boot = boot
+        self._lock = Lock()
+        self._idle: list[Remote] = []
+        self._all: list[Remote] = []
+        self._connect(boot.get("address") or "")
+        import ray
+
+        from . import actor, driver
+
+        self.version = ray.__version__
+        self._names = {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes()}
+        ray.cloudpickle.register_pickle_by_value(actor)
+        key, files = driver.package_files()
+        self._key, self._files = key, ray.put(files)
+        self._class = ray.remote(max_concurrency=16, num_cpus=1, scheduling_strategy="SPREAD")(
+            actor.Actor
+        )
+
+    def _connect(self, address: str) -> None:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        if not address or address.startswith("127."):
+            # Otherwise Ray replaces the loopback address by one that other machines reach.
+            os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+        try:
+            import ray
+        except ImportError as error:
+            if error.name != "ray":
+                raise
+            raise ClusterError(
+                f"Ray is not installed for {sys.executable}: run `{sys.executable} -m pip install "
+                "'pytest-lens[ray]'`, or set `executor` to `local`"
+            ) from None
+        _check(address)
+        options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+        if address:
+            options["address"] = address
+        else:
+            options["include_dashboard"] = False
+        if self._boot.get("packages"):
+            options["runtime_env"] = {"uv": self._boot["packages"]}
+        try:
+            ray.init(**options)
+        except Exception as error:
+            where = f"the Ray cluster at {address}" if address else "a Ray cluster on this machine"
+            reason = " ".join(str(error).split())
+            raise ClusterError(f"{where} can't be used: {reason}") from None
+
+    def cpus(self) -> int:
+        """Return the number of CPUs of all nodes."""
+        import ray
+
+        return int(ray.cluster_resources().get("CPU", 0))
+
+    def draining(self) -> set[str]:
+        """Return the ids of the nodes that are about to go."""
+        import ray
+
+        try:
+            return set(ray._private.state.state.get_draining_nodes())
+        except AttributeError:  # another version of Ray
+            return set()
+
+    def take(self, is_cancelled: Callable[[], bool]) -> Remote:
+        """Return an idle actor, or a new one as soon as a node has room for it."""
+        present = self._take_idle()
+        if present is not None:
+            return present
+        import ray
+
+        name = uuid.uuid4().hex[:12]
+        handle = self._class.remote(self._key, self._files, name, self._boot["root"])
+        remote = Remote(handle)
+        with self._lock:
+            self._all.append(remote)
+        where = handle.where.remote()
+        while not ray.wait([where], timeout=0.25)[0]:
+            if is_cancelled():
+                self.give_back(remote, is_usable=False)
+                raise ClusterError("nobody waits for it any more")
+            # Idle actors may have all the room that there is.
+            present = self._take_idle()
+            if present is not None:
+                self.give_back(remote, is_usable=False)
+                return present
+        try:
+            remote.node = ray.get(where)
+        except ray.exceptions.RayActorError as error:
+            reason = str(error).strip().splitlines()[-1:]
+            raise ClusterError(f"an actor can't be started: {' '.join(reason)}") from None
+        if remote.node not in self._names:
+            self._names = {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes()}
+        remote.place = f"{self._names.get(remote.node, 'node')} ({remote.node[:8]})"
+        return remote
+
+    def _take_idle(self) -> Remote | None:
+        with self._lock:
+            return self._idle.pop() if self._idle else None
+
+    def give_back(self, remote: Remote, is_usable: bool) -> None:
+        """A runner is over; its actor waits for the next one, or goes."""
+        import ray
+
+        with self._lock:
+            if is_usable:
+                remote.idle_since = time.monotonic()
+                self._idle.append(remote)
+                return
+            if remote in self._all:
+                self._all.remove(remote)
+        with contextlib.suppress(Exception):  # it is gone already
+            ray.kill(remote.handle)
+
+    def release_idle(self) -> None:
+        """Let actors go that nobody has used for a while."""
+        oldest = time.monotonic() - _IDLE_LIMIT
+        with self._lock:
+            old = [remote for remote in self._idle if remote.idle_since < oldest]
+            self._idle = [remote for remote in self._idle if remote not in old]
+        for remote in old:
+            self.give_back(remote, is_usable=False)
+
+    def end(self) -> None:
+        """Let all actors go, and leave the cluster."""
+        import ray
+
+        for remote in list(self._all):
+            self.give_back(remote, is_usable=False)
+        with contextlib.suppress(Exception):
+            ray.shutdown()
+
+
+def _check(address: str) -> None:
+    """Raise a sentence if nothing listens at the address: Ray itself would try for minutes."""
+    if not address or address == "auto":
+        return
+    if "://" in address:
+        raise ClusterError(
+            f"the address {address!r} is of Ray's client, which can't be used; give HOST:PORT of the "
+            "cluster's head"
+        )
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise ClusterError(f"the address {address!r} is not HOST:PORT of a Ray cluster's head")
+    try:
+        socket.create_connection((host, int(port)), _CONNECT_LIMIT).close()
+    except OSError as error:
+        raise ClusterError(
+            f"no Ray cluster answers at {address} ({error}); start one with `ray start --head`, or "
+            "leave the address out for one on this machine"
+        ) from None

@@ -1,0 +1,315 @@
+"""The process between the engine and a Ray cluster: it passes snapshots and frames on, and nothing of it decides about tests.
+
+Each runner has a connection of its own to the engine, as a local one has. Ray carries the calls; the
+events of an actor have numbers, so that a call that fails is made again from the last one known.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, NoReturn
+
+from .. import wire
+from . import environment, hub
+from .actors import Actors, ClusterError, Remote
+from .home_files import Snapshots
+
+Message = dict[str, Any]
+
+# The longest wait of one call for events, in seconds.
+_WAIT = 1.0
+
+# An actor that has not answered for this long is lost, in seconds.
+_SILENCE = 10.0
+
+# How often the cluster's size is read while tests run, and otherwise, in seconds.
+_SIZE_INTERVAL = 0.5
+_IDLE_SIZE_INTERVAL = 10.0
+
+
+def main() -> NoReturn:
+    """Entry point of ``python -c``; ends when the engine goes."""
+    boot = json.loads(os.environ.pop("PYTEST_LENS_BOOT"))
+    channel = wire.Channel(wire.dial(boot["socket"]))
+    hello = {"token": boot["token"], "host": boot["host"], "parent": None, "pid": os.getpid()}
+    channel.send({"t": "hello", **hello})
+    try:
+        actors = Actors(boot)
+    except ClusterError as error:
+        channel.send({"t": "fatal", "code": "no_cluster", "message": str(error)})
+        os._exit(1)
+    with contextlib.suppress(wire.EngineGone):
+        Driver(boot, channel, actors).serve()
+    actors.end()
+    os._exit(0)
+
+
+class Driver:
+    """Serves the engine's requests, each runner in a thread."""
+
+    def __init__(self, boot: Message, channel: wire.Channel, actors: Actors) -> None:
+        self._boot = boot
+        self._channel = channel
+        self._sending = threading.Lock()
+        self.actors = actors
+        self.snapshots = Snapshots(boot["root"], Path(boot["cache_dir"], "ray-contents"))
+        self.environment = environment.describe(boot["root"])
+        self.variables = environment.variables()
+        self.source_folders = environment.source_folders(boot["root"])
+        self._relays: dict[str, Relay] = {}
+        self._is_used = threading.Event()
+
+    def serve(self) -> None:
+        """Serve until the engine closes the connection; raises `wire.EngineGone` then."""
+        self.send({"t": "cluster_ready", "cpus": self.actors.cpus(), "version": self.actors.version})
+        threading.Thread(target=self._watch_size, daemon=True).start()
+        while True:
+            message = self._channel.wait()
+            if message is not None:
+                self._take(message)
+
+    def send(self, message: Message) -> None:
+        """Send a message to the engine."""
+        with self._sending:
+            self._channel.send(message)
+
+    def _take(self, message: Message) -> None:
+        if message["t"] == "snapshot":
+            moved = self.snapshots.take(
+                message["id"], message["base"], message["changed"], message["removed"]
+            )
+            files, size = (0, 0) if moved else self.snapshots.size(message["id"])
+            taken = {"id": message["id"], "moved": moved, "files": files, "bytes": size}
+            self.send({"t": "snapshot_taken", **taken})
+        elif message["t"] == "start_remote":
+            self._is_used.set()
+            relay = self._relays[message["host"]] = Relay(self, message, self._boot)
+            relay.start()
+        elif message["t"] == "kill_remote":
+            relay = self._relays.get(message["host"])
+            if relay is not None:
+                relay.kill()
+
+    def forget(self, name: str) -> None:
+        """A runner is over."""
+        self._relays.pop(name, None)
+
+    def _watch_size(self) -> None:
+        known = None
+        while True:
+            cpus = self.actors.cpus()
+            if cpus != known:
+                known = cpus
+                self.send({"t": "cluster_size", "cpus": cpus})
+            if self._relays:
+                draining = self.actors.draining()
+                for relay in list(self._relays.values()):
+                    relay.drain(draining)
+                time.sleep(_SIZE_INTERVAL)
+            else:
+                self._is_used.clear()
+                self._is_used.wait(_IDLE_SIZE_INTERVAL)
+            self.actors.release_idle()
+
+
+class Relay(threading.Thread):
+    """The way of one runner: from its start on an actor to its exit."""
+
+    def __init__(self, driver: Driver, order: Message, boot: Message) -> None:
+        super().__init__(daemon=True)
+        self.runner: str = order["host"]
+        self._driver = driver
+        self._order = order
+        self._boot = boot
+        self._remote: Remote | None = None
+        self._connection: socket.socket | None = None
+        self._is_killed = False
+        self._is_draining = False
+        self._sent = 0
+        self._sending = threading.Lock()
+
+    def run(self) -> None:
+        """Carry the runner from its start to its end."""
+        lost = failure = None
+        try:
+            self._remote = self._driver.actors.take(lambda: self._is_killed)
+            self._bring_code(self._remote)
+            self._start_runner(self._remote)
+            failure = self._pass_events(self._remote)
+        except ClusterError as error:
+            lost = str(error)
+        except Exception as error:  # Ray's own errors, of many kinds
+            logging.getLogger(__name__).exception("a runner is lost")
+            lost = f"{type(error).__name__}: {str(error).strip().splitlines()[-1:]}"
+        host = {"host": self.runner}
+        if failure is not None:
+            self._driver.send({"t": "fork_failed", **host, "message": failure})
+        elif lost is not None:
+            where = f" on {self._remote.place}" if self._remote is not None else ""
+            text = f"the cluster has lost the runner{where} ({lost})"
+            self._driver.send({"t": "lost_remote", **host, "message": text})
+        self._close_connection()
+        if self._remote is not None:
+            is_usable = lost is None and not self._is_draining
+            self._driver.actors.give_back(self._remote, is_usable)
+        self._driver.forget(self.runner)
+
+    # The start
+
+    def _bring_code(self, remote: Remote) -> None:
+        snapshot, snapshots = self._order["snapshot"], self._driver.snapshots
+        base = remote.snapshot if snapshots.knows(remote.snapshot) else ""
+        if base != snapshot:
+            changes = snapshots.changes(snapshot, base)
+            pieces = snapshots.pieces(snapshot, base) if base else b""
+            missing = remote.call("update", snapshot, base, changes, pieces)
+            if missing is None:
+                base = ""
+                missing = remote.call("update", snapshot, "", snapshots.changes(snapshot, ""), b"")
+            if missing:
+                pieces = snapshots.pieces(snapshot, base, missing)
+                missing = remote.call("add", snapshot, pieces)
+            if missing:
+                raise ClusterError(f"{len(missing)} files of the snapshot did not arrive")
+            remote.snapshot = snapshot
+
+    def _start_runner(self, remote: Remote) -> None:
+        wanted = (
+            "snapshot",
+            "is_shared",
+            "options",
+            "env",
+            "preload",
+            "unfit",
+            "collect_limit",
+        )
+        order = {name: self._order[name] for name in wanted}
+        order["runner"], order["node"] = self.runner, remote.place
+        order["env"] = {**self._driver.variables, **order["env"]}
+        order["environment"] = self._driver.environment
+        order["python_path"] = self._driver.source_folders
+        remote.call("start", order)
+
+    # The events
+
+    def _pass_events(self, remote: Remote) -> str | None:
+        """Pass events on until the runner's exit. Returns why there is no runner, if that is so."""
+        while True:
+            for number, event in remote.call("exchange", remote.acknowledged, _WAIT, limit=_SILENCE):
+                if number <= remote.acknowledged:
+                    continue
+                remote.acknowledged = number
+                if event[0] == "file":
+                    _write(*event[1:])
+                elif event[1] == self.runner:
+                    kind, _, *rest = event
+                    if kind == "failed":
+                        return str(rest[0])
+                    if kind == "exited":
+                        self._tell_exit(*rest)
+                        return None
+                    self._pass(remote, kind, *rest)
+
+    def _pass(self, remote: Remote, kind: str, frame: bytes = b"") -> None:
+        if kind == "hello":
+            self._connect(remote)
+        elif kind == "closed":
+            self._close_connection()
+        elif kind == "frame" and self._connection is not None:
+            # The engine may have closed it: it wants nothing of the runner any more.
+            with contextlib.suppress(OSError):
+                self._connection.sendall(len(frame).to_bytes(4, "little") + frame)
+
+    def _tell_exit(self, code: int | None, signal: int | None) -> None:
+        self._close_connection()
+        exit_ = {"host": self.runner, "code": code, "signal": signal}
+        self._driver.send({"t": "exited", **exit_})
+
+    def _connect(self, remote: Remote) -> None:
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(self._boot["socket"])
+        hello = {"t": "hello", "token": self._boot["token"], "host": self.runner}
+        # The process is not of this machine: its connection stands for this one.
+        text = json.dumps({**hello, "pid": os.getpid(), "node": remote.place}).encode()
+        connection.sendall(len(text).to_bytes(4, "little") + text)
+        self._connection = connection
+        threading.Thread(target=self._pass_orders, args=(remote, connection), daemon=True).start()
+
+    def _pass_orders(self, remote: Remote, connection: socket.socket) -> None:
+        while True:
+            frame = hub.read_frame(connection)
+            with contextlib.suppress(Exception):  # a lost actor: the other thread notices it
+                if frame is None:
+                    remote.post("close", self.runner)
+                    return
+                self._send_order(remote, frame)
+
+    def _send_order(self, remote: Remote, frame: bytes) -> None:
+        if b'"deadline_ns":' in frame:
+            order = json.loads(frame)
+            # The clocks of two machines differ.
+            order["left_ns"] = order.pop("deadline_ns") - time.monotonic_ns()
+            frame = json.dumps(order, separators=(",", ":")).encode()
+        with self._sending:
+            self._sent += 1
+            remote.post("send", self.runner, self._sent, frame)
+
+    # The end
+
+    def drain(self, nodes: set[str]) -> None:
+        """Let the runner finish its test and start no more, if its node is about to go."""
+        remote = self._remote
+        if remote is None or self._is_draining or remote.node not in nodes:
+            return
+        self._is_draining = True
+        if self._connection is not None:
+            self._send_order(remote, b'{"t":"stop"}')
+
+    def kill(self) -> None:
+        """Kill the runner's processes."""
+        self._is_killed = True
+        if self._remote is not None:
+            with contextlib.suppress(Exception):  # a lost actor: the other thread notices it
+                self._remote.post("kill", self.runner)
+
+    def _close_connection(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
+
+
+def _write(path: str, offset: int, content: bytes) -> None:
+    """Write a part of a mirrored file."""
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.seek(offset)
+        file.write(content)
+
+
+def package_files() -> tuple[str, dict[str, bytes]]:
+    """Return the files of this package, by their paths below its parent, with a name for them all."""
+    package = Path(__file__).parents[1]
+    files = {
+        str(path.relative_to(package.parent)): path.read_bytes()
+        for path in sorted(package.rglob("*.py"))
+    }
+    digest = hashlib.sha256()
+    for name, content in files.items():
+        digest.update(name.encode() + b"\0" + content + b"\0")
+    return digest.hexdigest()[:16], files
+
+
+if sys.platform == "win32":  # pragma: no cover
+    raise ImportError("a Ray cluster needs Unix sockets here")

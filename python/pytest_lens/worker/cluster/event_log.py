@@ -1,0 +1,59 @@
+"""The numbered events of an actor: the driver reads them from a cursor on, so that none is lost or doubled when a call fails."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from typing import Any, Callable
+
+# More than this is left for the next answer, in bytes.
+_ANSWER_SIZE = 4 << 20
+
+# How long an answer waits for further events once there is one, in seconds: each answer costs a
+# few milliseconds on both sides.
+_GATHER = 0.003
+
+
+class EventLog:
+    """Events with ascending numbers, from 1, kept until they are acknowledged."""
+
+    def __init__(self) -> None:
+        self._events: deque[tuple[int, tuple]] = deque()
+        self._next = 1
+        self._changed = threading.Condition()
+
+    def add(self, *event: Any) -> None:
+        """Append an event."""
+        with self._changed:
+            self._events.append((self._next, event))
+            self._next += 1
+            self._changed.notify_all()
+
+    def read(
+        self, acknowledged: int, wait: float, look: Callable[[], None], interval: float
+    ) -> list[tuple[int, tuple]]:
+        """Return the events after `acknowledged`; waits up to `wait` seconds for the first.
+
+        `look` is called each `interval` seconds meanwhile.
+        """
+        until = time.monotonic() + wait
+        with self._changed:
+            while self._events and self._events[0][0] <= acknowledged:
+                self._events.popleft()
+        while True:
+            with self._changed:
+                if not self._events:
+                    self._changed.wait(min(interval, max(0.0, until - time.monotonic())))
+                if self._events or time.monotonic() >= until:
+                    break
+            look()
+        time.sleep(_GATHER if self._events else 0)
+        with self._changed:
+            answer, size = [], 0
+            for number, event in self._events:
+                size += sum(len(part) for part in event if isinstance(part, bytes))
+                answer.append((number, event))
+                if size > _ANSWER_SIZE:
+                    break
+            return answer

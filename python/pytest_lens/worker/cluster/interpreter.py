@@ -1,0 +1,215 @@
+"""A warm interpreter on a node, and the session that it has collected: the same processes as at home, for one runner."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Optional
+
+from ..processes import process_tree
+from .hub import Connection, Hub
+
+Message = dict[str, Any]
+# Receives the name of a forked process, its exit code and its signal.
+OnExit = Callable[[str, Optional[int], Optional[int]], None]
+
+# How long an interpreter may take to load pytest, in seconds.
+_BOOT_LIMIT = 60
+
+# How often it is asked meanwhile whether it has ended, in seconds.
+_LOOK_INTERVAL = 0.25
+
+
+class Refused(Exception):
+    """No runner can be made on this node; the sentence says why."""
+
+
+@dataclass
+class _Parked:
+    """A process that waits to be forked, and the messages that it has sent."""
+
+    name: str
+    messages: queue.SimpleQueue[Message | None]
+    connection: Connection | None = None
+
+    def next(self, limit: float | None = None) -> Message | None:
+        """Return its next message; None if it has ended."""
+        try:
+            return self.messages.get(timeout=limit)
+        except queue.Empty:
+            return None
+
+
+class Interpreter:
+    """A base and, if it may be shared, a collected session below it."""
+
+    def __init__(self, hub: Hub, root: Path, folder: Path, on_exit: OnExit) -> None:
+        self._hub = hub
+        self._root = root
+        self._folder = folder
+        self._on_exit = on_exit
+        self._process: subprocess.Popen[bytes] | None = None
+        self._base: _Parked | None = None
+        self._session: _Parked | None = None
+        # The snapshot and the options of that session.
+        self._collected: tuple[str, str] = ("", "")
+        self._number = 0
+        # The variables and modules with which the base was started.
+        self._started_with: tuple[str, ...] = ()
+        self.ready: Message = {}
+
+    def warm(self, order: Message) -> None:
+        """Start the base if there is none with the order's variables. Raises `Refused`."""
+        wanted = (json.dumps(order["env"], sort_keys=True), json.dumps(order["preload"]))
+        alive = self._process is not None and self._process.poll() is None
+        if alive and wanted == self._started_with and self._base is not None:
+            return
+        self.end()
+        self._started_with = wanted
+        base = self._expect("base")
+        self._process = self._start(base.name, order)
+        until = time.monotonic() + _BOOT_LIMIT
+        while True:
+            message = base.next(_LOOK_INTERVAL)
+            has_ended = self._process.poll() is not None or time.monotonic() > until
+            if message is None and has_ended:
+                raise Refused(f"the interpreter {sys.executable} does not start{self._printed()}")
+            if message is not None and message["t"] == "fatal":
+                raise Refused(message["message"])
+            if message is not None and message["t"] == "ready":
+                break
+        self._base, self.ready = base, message
+
+    def _start(self, name: str, order: Message) -> subprocess.Popen[bytes]:
+        boot = {
+            "socket": self._hub.address,
+            "token": self._hub.token,
+            "host": name,
+            "root": str(self._root),
+            "cache_dir": str(self._made("cache")),
+            "tmp_dir": str(self.temporary()),
+            "preload": order["preload"],
+            "harmless": [],
+            "unsafe": order["unfit"],
+        }
+        # Ray's own variables would make tests that use Ray join this cluster.
+        env = {name: text for name, text in os.environ.items() if not name.startswith("RAY_")}
+        env.update(order["env"])
+        paths = [str(self._root / path) for path in order["python_path"]]
+        env["PYTHONPATH"] = os.pathsep.join([*paths, *filter(None, [env.get("PYTHONPATH")])])
+        if not env["PYTHONPATH"]:
+            del env["PYTHONPATH"]
+        env["PYTEST_LENS_BOOT"] = json.dumps(boot)
+        package = Path(__file__).parents[1]
+        program = f"import sys;sys.path.insert(0,{str(package.parent)!r});"
+        program += f"from {package.name}.boot import main;main()"
+        with open(self._folder / "printed", "wb") as printed:
+            return subprocess.Popen(
+                [sys.executable, "-c", program],
+                cwd=self._root,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=printed,
+                stderr=printed,
+                start_new_session=True,
+            )
+
+    def temporary(self) -> Path:
+        """Return the folder for temporary files of its processes."""
+        return self._made("tmp")
+
+    def _made(self, name: str) -> Path:
+        path = self._folder / name
+        path.mkdir(mode=0o700, exist_ok=True)
+        return path
+
+    def _printed(self) -> str:
+        text = (self._folder / "printed").read_text("utf-8", "replace").strip()
+        return f": {text.splitlines()[-1]}" if text else ""
+
+    def _expect(self, role: str) -> _Parked:
+        self._number += 1
+        parked = _Parked(f"{role}-{self._number}", queue.SimpleQueue())
+
+        def take(connection: Connection) -> None:
+            parked.connection = connection
+
+        def sink(frame: bytes | None) -> None:
+            message = json.loads(frame) if frame is not None else None
+            if message is not None and message["t"] in ("exited", "fork_failed"):
+                self._on_exit(message["host"], message.get("code"), message.get("signal"))
+                if message["host"] == (self._session.name if self._session else None):
+                    self._session = None
+            else:
+                parked.messages.put(message)
+
+        self._hub.expect(parked.name, take, sink)
+        return parked
+
+    def fork(
+        self,
+        name: str,
+        order: Message,
+        on_hello: Callable[[Connection], None],
+        sink: Callable[[bytes | None], None],
+    ) -> None:
+        """Fork a runner that sends its frames to `sink`. Raises `Refused`."""
+        session = self._collect(order) if order["is_shared"] else None
+        self._hub.expect(name, on_hello, sink)
+        if session is not None and session.connection is not None:
+            request: Message = {"t": "fork", "host": name, "role": "runner", "purpose": "run"}
+            session.connection.send_message(request)
+            return
+        assert self._base is not None and self._base.connection is not None
+        request = {"t": "fork", "host": name, "role": "session", "purpose": "run"}
+        self._base.connection.send_message({**request, "options": order["options"]})
+
+    def _collect(self, order: Message) -> _Parked | None:
+        """Return the session with the order's snapshot and options; None if it can't be shared."""
+        wanted = (order["snapshot"], json.dumps(order["options"], sort_keys=True))
+        if self._session is not None and self._collected == wanted:
+            return self._session
+        self._forget_session()
+        assert self._base is not None and self._base.connection is not None
+        session = self._expect("collected")
+        request = {"t": "fork", "host": session.name, "role": "collected", "purpose": "run"}
+        self._base.connection.send_message({**request, "options": order["options"]})
+        while True:
+            message = session.next(order["collect_limit"])
+            if message is None:
+                raise Refused("the process that collects the tests ended, or took too long")
+            if message["t"] in ("usage_error", "internal_error", "fatal"):
+                raise Refused(message["message"])
+            if message["t"] == "collected":
+                break
+        if message["reasons"] and session.connection is not None:
+            session.connection.close()
+            return None
+        self._session, self._collected = session, wanted
+        return session
+
+    def _forget_session(self) -> None:
+        session, self._session = self._session, None
+        if session is not None and session.connection is not None:
+            session.connection.close()
+
+    def end(self) -> None:
+        """End all processes."""
+        self._forget_session()
+        base, self._base = self._base, None
+        process, self._process = self._process, None
+        if base is not None and base.connection is not None:
+            base.connection.close()
+        if process is None:
+            return
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process_tree.kill_trees([process.pid])
+            process.wait()

@@ -1,0 +1,288 @@
+"""An actor's work on a node: it keeps a copy of the project and a warm interpreter, and passes the frames of one runner on."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from ..processes import process_tree
+from . import environment, packs
+from .event_log import EventLog
+from .hub import Connection, Hub
+from .interpreter import Interpreter, Refused
+from .node_files import Contents, Copy
+from .packs import Piece, Tree
+
+Message = dict[str, Any]
+
+# How often the output of a running test is read, in seconds.
+_OUTPUT_INTERVAL = 0.1
+
+# The longest part of an output file in one event, in bytes.
+_PART = 1 << 20
+
+
+class Node:
+    """What the driver calls. Calls may come at the same time; each runner has one name for ever."""
+
+    def __init__(self, folder: str, actor: str, home_root: str) -> None:
+        shared = Path(folder)
+        own = shared / actor
+        own.mkdir(parents=True, mode=0o700)
+        self._contents = Contents(shared / "contents")
+        self._copy = Copy(self._contents, own / "project" / os.path.basename(home_root))
+        self._home_root = home_root
+        self._events = EventLog()
+        self._hub = Hub()
+        self._interpreter = Interpreter(self._hub, self._copy.root, own, self._on_exit)
+        self._trees: dict[str, Tree] = {}
+        self._runner: _Runner | None = None
+        self._starting = threading.Lock()
+        self._folder = own
+
+    # The code
+
+    def update(self, snapshot: str, base: str, changes: bytes, pieces: bytes) -> set[str] | None:
+        """Take a snapshot in: its changes from `base` (empty: the whole tree).
+
+        Returns the digests of the contents that are not here; None if `base` is unknown.
+        """
+        if snapshot not in self._trees:
+            changed, removed = packs.unpacked(changes)  # type: ignore[misc]
+            if base and base not in self._trees:
+                return None
+            tree: Tree = {**self._trees.get(base, {}), **changed}
+            for name in removed:
+                tree.pop(name, None)
+            # Two runs may use two snapshots in turns.
+            self._trees = {**dict(list(self._trees.items())[-2:]), snapshot: tree}
+        return self.add(snapshot, pieces)
+
+    def add(self, snapshot: str, pieces: bytes) -> set[str]:
+        """Take contents in. Returns the digests of those that the snapshot still lacks."""
+        if pieces:
+            found: list[Piece] = packs.unpacked(pieces)  # type: ignore[assignment]
+            self._contents.add(found)
+        return self._contents.missing(packs.digests(self._trees[snapshot]))
+
+    # The runner
+
+    def start(self, order: Message) -> None:
+        """Make a runner for an order; events report it, or the reason why there is none."""
+        threading.Thread(target=self._start, args=(order,), daemon=True).start()
+
+    def _start(self, order: Message) -> None:
+        name = order["runner"]
+        with self._starting:
+            try:
+                self._copy.become(self._trees[order["snapshot"]])
+                if not self._interpreter.ready:
+                    here = environment.describe(self._home_root)
+                    differs = environment.difference(order["environment"], here)
+                    if differs:
+                        raise Refused(
+                            f"the node {order['node']} has {differs}; make both environments the "
+                            "same, or set `ray.packages` to install the packages"
+                        )
+                translated = _translated(order, self._home_root, str(self._copy.root))
+                measure = translated["options"].get("coverage")
+                home_folder = measure["folder"] if measure else None
+                if measure:
+                    measure["folder"] = str(self._folder / f"coverage-{name}")
+                self._interpreter.warm(translated)
+                runner = _Runner(name, self._events, self._copy.root, self._home_root, self._folder)
+                runner.coverage = (measure["folder"], home_folder) if measure else None
+                self._runner = runner
+                self._interpreter.fork(name, translated, runner.on_hello, runner.on_frame)
+            except (Refused, OSError) as error:
+                self._events.add("failed", name, str(error))
+
+    def _on_exit(self, name: str, code: int | None, signal: int | None) -> None:
+        runner = self._runner
+        if runner is not None and runner.name == name:
+            runner.send_rest()
+            self._events.add("exited", name, code, signal)
+
+    def exchange(self, acknowledged: int, wait: float) -> list[tuple[int, tuple]]:
+        """Return the events after a number; waits up to `wait` seconds for the first."""
+        return self._events.read(acknowledged, wait, self._look, _OUTPUT_INTERVAL)
+
+    def _look(self) -> None:
+        if self._runner is not None:
+            self._runner.look()
+
+    def send(self, runner: str, number: int, frame: bytes) -> None:
+        """Pass a frame on to the runner; `number` counts them from 1, as calls may overtake."""
+        if self._runner is not None and self._runner.name == runner:
+            self._runner.send(number, frame)
+
+    def close(self, runner: str) -> None:
+        """End a runner's connection, and with it the runner."""
+        if self._runner is not None and self._runner.name == runner:
+            self._runner.close()
+
+    def kill(self, runner: str) -> None:
+        """Kill a runner's processes."""
+        if self._runner is not None and self._runner.name == runner:
+            self._runner.kill()
+
+
+class _Runner:
+    """One runner: its connection, and the files that are mirrored at home."""
+
+    def __init__(
+        self, name: str, events: EventLog, root: Path, home_root: str, folder: Path
+    ) -> None:
+        self.name = name
+        # The folder of its coverage data here, and that at home.
+        self.coverage: tuple[str, str] | None = None
+        self._events = events
+        self._root = root
+        self._home_root = home_root
+        self._folder = folder
+        self._connection: Connection | None = None
+        self._waiting: dict[int, bytes] = {}
+        self._next = 1
+        # Files here, each with its name at home and the size that was sent.
+        self._mirrored: dict[str, tuple[str, int]] = {}
+        self._output = ("", "")
+        self._lock = threading.RLock()
+
+    def on_hello(self, connection: Connection) -> None:
+        """It has connected."""
+        self._connection = connection
+        self._events.add("hello", self.name)
+
+    def on_frame(self, frame: bytes | None) -> None:
+        """It has sent a frame, or its connection has ended."""
+        with self._lock:
+            if frame is None:
+                self.send_rest()
+                self._events.add("closed", self.name)
+                return
+            if b'"t":"started"' not in frame[:64]:
+                self.look()
+            if b'"artifacts":"' in frame or b'"stacks":"' in frame:
+                frame = self._with_home_paths(frame)
+            self._events.add("frame", self.name, self._at_home(frame))
+
+    def _with_home_paths(self, frame: bytes) -> bytes:
+        message = json.loads(frame)
+        stacks = message.get("stacks")
+        if stacks:
+            home = f"{self._output[1]}.stacks" if self._output[1] else ""
+            message["stacks"] = home or None
+            if home:
+                self._mirrored[stacks] = (home, 0)
+        folder = message.get("artifacts")
+        if folder:
+            home = self._output[1] + folder[len(self._output[0]) :]
+            self._send_folder(folder, home)
+            message["artifacts"] = home
+        return json.dumps(message, separators=(",", ":"), ensure_ascii=False).encode()
+
+    def _at_home(self, frame: bytes) -> bytes:
+        return frame.replace(_in_json(str(self._root)), _in_json(self._home_root))
+
+    def _send_folder(self, folder: str, home: str) -> None:
+        for path in sorted(Path(folder).rglob("*")):
+            if path.is_file():
+                target = os.path.join(home, os.path.relpath(path, folder))
+                self._events.add("file", target, 0, path.read_bytes())
+
+    def look(self) -> None:
+        """Send what was written to the mirrored files since the last look."""
+        with self._lock:
+            for path, (home, sent) in list(self._mirrored.items()):
+                try:
+                    if os.stat(path).st_size <= sent:
+                        continue
+                    with open(path, "rb") as file:
+                        file.seek(sent)
+                        while part := file.read(_PART):
+                            self._events.add("file", home, sent, part)
+                            sent += len(part)
+                except OSError:
+                    continue
+                self._mirrored[path] = (home, sent)
+
+    def send_rest(self) -> None:
+        """Send what is written at a session's end."""
+        self.look()
+        with self._lock:
+            coverage, self.coverage = self.coverage, None
+        if coverage is not None and os.path.isdir(coverage[0]):
+            _rename_measured_files(coverage[0], str(self._root), self._home_root)
+            self._send_folder(*coverage)
+
+    def send(self, number: int, frame: bytes) -> None:
+        """Pass frames on in their order."""
+        with self._lock:
+            self._waiting[number] = frame
+            while (following := self._waiting.pop(self._next, None)) is not None:
+                self._next += 1
+                if b'"t":"run"' in following[:32]:
+                    following = self._run_here(following)
+                if self._connection is not None:
+                    self._connection.send(following)
+
+    def _run_here(self, frame: bytes) -> bytes:
+        """A run's order, with the paths and the clock of this machine."""
+        order: Message = json.loads(frame)
+        order["basetemp"] = str(self._folder / "tmp" / self.name)
+        if order.get("output"):
+            here = str(self._folder / "output" / self.name)
+            os.makedirs(os.path.dirname(here), mode=0o700, exist_ok=True)
+            self._output = (here, order["output"])
+            for name in ("out", "err", "log"):
+                self._mirrored[f"{here}.{name}"] = (f"{order['output']}.{name}", 0)
+            order["output"] = here
+        left = order.pop("left_ns", None)
+        if left is not None:
+            order["deadline_ns"] = time.monotonic_ns() + left
+        return json.dumps(order).encode()
+
+    def close(self) -> None:
+        """End the connection."""
+        if self._connection is not None:
+            self._connection.close()
+
+    def kill(self) -> None:
+        """Kill the process and all below it."""
+        if self._connection is not None:
+            process_tree.kill_trees([self._connection.pid])
+
+
+def _translated(order: Message, home_root: str, root: str) -> Message:
+    """An order whose options name paths of this node."""
+    text = json.dumps(order["options"])
+    pattern = re.escape(_in_json(home_root).decode()) + r"(?![\w.-])"
+    here = _in_json(root).decode()
+    return {**order, "options": json.loads(re.sub(pattern, lambda _: here, text))}
+
+
+def _in_json(path: str) -> bytes:
+    return json.dumps(path, ensure_ascii=False)[1:-1].encode("utf-8", "replace")
+
+
+def _rename_measured_files(folder: str, root: str, home_root: str) -> None:
+    """Give the files in coverage data the names that they have at home."""
+    import coverage
+    from coverage.files import PathAliases
+
+    aliases = PathAliases()
+    aliases.add(root, home_root)
+    for path in Path(folder).iterdir():
+        before = coverage.CoverageData(str(path))
+        before.read()
+        renamed = coverage.CoverageData(str(path.with_name(f"{path.name}-home")))
+        renamed.update(before, aliases)
+        renamed.write()
+        before.close()
+        renamed.close()
+        os.replace(path.with_name(f"{path.name}-home"), path)

@@ -1,0 +1,179 @@
+"""Runs on the nodes of a real Ray cluster: the outcomes of local runs, whatever happens to the nodes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import toolz
+from editor import Editor
+from nodes import Nodes
+from world import Project, World, binary
+
+Json = dict[str, Any]
+
+DEADLINE = 120.0
+
+
+def command(world: World, project: Project, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [str(binary()), "run", "--root", str(project.root), *arguments],
+        env=world.env(),
+        cwd=project.root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def outcomes_of(lines: Iterator[str]) -> Iterator[Json]:
+    for line in lines:
+        event = json.loads(line)
+        if event["event"] == "testOutcome":
+            yield from event["outcomes"]
+
+
+def run(world: World, project: Project, *arguments: str) -> tuple[int, list[Json]]:
+    """Run tests; returns the exit status and the outcomes."""
+    process = command(world, project, "--json", *arguments)
+    output, errors = process.communicate(timeout=DEADLINE)
+    outcomes = list(outcomes_of(iter(output.splitlines())))
+    assert outcomes, errors
+    return process.returncode, outcomes
+
+
+def told(outcome: Json) -> tuple[Any, ...]:
+    """What a person sees of an outcome, except for times and addresses in memory."""
+    names = ("id", "outcome", "message", "location", "stdout", "stderr", "log", "phase", "subtests")
+    return tuple(json.dumps(outcome.get(name)) for name in names)
+
+
+def slow(count: int) -> str:
+    """A file of this many tests of a fifth of a second: the cases of one function stay together."""
+    tests = (f"def test_{number}(): time.sleep(0.2)\n" for number in range(count))
+    return "import time\n" + "".join(tests)
+
+
+def test_a_package_has_the_same_outcomes_as_at_home(
+    world: World, nodes: Nodes, tmp_path: Path
+) -> None:
+    folder = tmp_path / "toolz-project"
+    folder.mkdir()
+    shutil.copytree(Path(toolz.__file__).parent, folder / "toolz")
+    project = Project(folder)
+    project.write(
+        "test_own.py",
+        """
+        import logging, pathlib, sys
+
+        def test_failure():
+            print("to stdout")
+            print("to stderr", file=sys.stderr)
+            logging.warning("to the log")
+            assert pathlib.Path(__file__).name == "another"
+
+        def test_error(missing): pass
+        """,
+    )
+    at_home, remote = run(world, project), run(world, project, f"--executor=ray={nodes.address}")
+    assert at_home[0] == remote[0] == 1
+    assert sorted(map(told, at_home[1])) == sorted(map(told, remote[1]))
+    assert len(at_home[1]) > 150
+    assert len({outcome["node"] for outcome in remote[1]}) == 3
+    assert not any("node" in outcome for outcome in at_home[1])
+
+
+def test_a_node_that_dies_loses_no_outcome(world: World, nodes: Nodes, tmp_path: Path) -> None:
+    project = Project(tmp_path / "project", {"test_slow.py": slow(90)})
+    process = command(world, project, "--json", "-n3", f"--executor=ray={nodes.address}")
+    assert process.stdout is not None
+    doomed = nodes.others()[0]
+    seen, is_killed = [], False
+    for outcome in outcomes_of(iter(process.stdout.readline, "")):
+        seen.append(outcome)
+        if not is_killed and f"({doomed})" in outcome["node"]:
+            nodes.kill(doomed)
+            is_killed = True
+    assert process.wait(DEADLINE) == 0
+    assert is_killed, "the node had no test"
+    assert Counter(outcome["id"] for outcome in seen) == {
+        f"test_slow.py::test_{number}": 1 for number in range(90)
+    }
+    assert {outcome["outcome"] for outcome in seen} == {"passed"}
+    nodes.add()
+
+
+def test_a_node_that_joins_gets_tests(world: World, nodes: Nodes, tmp_path: Path) -> None:
+    project = Project(tmp_path / "project", {"test_slow.py": slow(150)})
+    process = command(world, project, "--json", f"--executor=ray={nodes.address}")
+    assert process.stdout is not None
+    joined, places = "", Counter[str]()
+    for outcome in outcomes_of(iter(process.stdout.readline, "")):
+        if not joined:
+            joined = nodes.add()
+        places[outcome["node"].partition("(")[2].rstrip(")")] += 1
+    assert process.wait(DEADLINE) == 0
+    assert places[joined] and sum(places.values()) == 150, places
+    nodes.kill(joined)
+
+
+def test_a_crash_is_the_fault_of_its_test(world: World, nodes: Nodes, tmp_path: Path) -> None:
+    text = """
+        import os, time
+
+        def test_before(): pass
+        def test_crash():
+            print("last words", flush=True)
+            os.abort()
+        def test_after(): pass
+        """
+    project = Project(tmp_path / "project", {"test_it.py": text})
+    status, outcomes = run(world, project, "-n1", f"--executor=ray={nodes.address}")
+    found = {outcome["id"].partition("::")[2]: outcome for outcome in outcomes}
+    assert {name: outcome["outcome"] for name, outcome in found.items()} == {
+        "test_before": "passed",
+        "test_crash": "crashed",
+        "test_after": "passed",
+    }
+    assert status == 1 and found["test_crash"]["stdout"] == "last words\n"
+
+
+async def test_an_editor_runs_edited_code_on_a_cluster(
+    world: World, nodes: Nodes, tmp_path: Path
+) -> None:
+    project = Project(
+        tmp_path / "project",
+        {"lib.py": "value = 1\n", "test_it.py": "import lib\ndef test_it(): assert lib.value == 1\n"},
+    )
+    settings = {"executor": "ray", "ray": {"address": nodes.address}}
+    editor = await Editor.start(world, project, settings=settings)
+    first = await editor.run({"ids": ["test_it.py::test_it"]})
+    assert first.outcomes == {"test_it": "passed"}
+    assert first.attempts[0]["node"].startswith("127.0.0.1 (")
+    project.write("lib.py", "value = 2\n")
+    second = await editor.run({"ids": ["test_it.py::test_it"]})
+    assert second.outcomes == {"test_it": "failed"}
+    await editor.stop()
+    assert world.wait_until_gone() == {}
+
+
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        ("127.0.0.1:1", "no Ray cluster answers at 127.0.0.1:1"),
+        ("ray://127.0.0.1:10001", "is of Ray's client"),
+    ],
+)
+def test_a_cluster_that_is_not_there(
+    world: World, tmp_path: Path, address: str, sentence: str
+) -> None:
+    project = Project(tmp_path / "project", {"test_it.py": "def test_it(): pass\n"})
+    process = command(world, project, f"--executor=ray={address}")
+    _, errors = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 4 and sentence in errors, errors
