@@ -4,7 +4,7 @@
 //! counts as affected by every change. Inputs are numbered, and a test's record is a packed set of numbers. All
 //! that the tests of a run share (the sources, the interpreter) is a *ground*: a text that the caller makes and reads.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -140,11 +140,17 @@ impl InputStore {
         InputStore { file: location.file.with_extension("inputs"), open: Mutex::default() }
     }
 
-    /// Replaces the records of these tests.
+    /// Replaces the records of these tests. They name their inputs by the places in `inputs`; others are no inputs.
     ///
     /// # Errors
     /// A sentence, if the file can't be written.
-    pub fn write(&self, ground: &str, at_ms: u64, tests: &[(String, BTreeSet<Input>)]) -> Result<(), String> {
+    pub fn write(
+        &self,
+        ground: &str,
+        at_ms: u64,
+        inputs: &[Input],
+        tests: &[(String, Vec<u32>)],
+    ) -> Result<(), String> {
         self.with(true, |open| {
             open.read = None;
             let writing = open.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -152,15 +158,16 @@ impl InputStore {
             let ground: i64 =
                 writing.query_row("SELECT id FROM grounds WHERE content = ?", [ground], |row| row.get(0))?;
             let at_ms = i64::try_from(at_ms).unwrap_or(i64::MAX);
-            let mut known: HashMap<&Input, i64> = HashMap::new();
-            for (id, inputs) in tests {
-                let mut numbers = Vec::with_capacity(inputs.len());
-                for input in inputs {
-                    let number = match known.get(input) {
+            let mut known: Vec<Option<i64>> = vec![None; inputs.len()];
+            for (id, used) in tests {
+                let mut numbers = Vec::with_capacity(used.len());
+                for place in used {
+                    let place = *place as usize;
+                    let (Some(input), Some(known)) = (inputs.get(place), known.get_mut(place)) else { continue };
+                    let number = match known {
                         Some(number) => *number,
-                        None => number_of(&writing, input)?,
+                        None => *known.insert(number_of(&writing, input)?),
                     };
-                    known.insert(input, number);
                     numbers.push(number);
                 }
                 let sql = "INSERT OR REPLACE INTO tests VALUES(?, ?, ?, ?)";
@@ -403,9 +410,9 @@ mod tests {
         let writing = store(&folder);
         assert_eq!(*writing.read().unwrap(), AllInputs::default());
         assert!(!folder.path().join("history").exists(), "nothing is written without need");
-        let both: BTreeSet<Input> = [one.clone(), other.clone()].into();
-        writing.write("ground 1", 5, &[("t::a".into(), both), ("t::b".into(), [one.clone()].into())]).unwrap();
-        writing.write("ground 2", 6, &[("t::b".into(), [other.clone()].into())]).unwrap();
+        let inputs = [one.clone(), other.clone()];
+        writing.write("ground 1", 5, &inputs, &[("t::a".into(), vec![0, 1]), ("t::b".into(), vec![0])]).unwrap();
+        writing.write("ground 2", 6, &inputs[1..], &[("t::b".into(), vec![0])]).unwrap();
         let read = store(&folder).read().unwrap();
         assert_eq!(inputs_of(&read, "t::a"), [&other, &one]);
         assert_eq!(inputs_of(&read, "t::b"), [&other]);
@@ -421,9 +428,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = store(&folder);
         for round in 0..MAX_GROUNDS + 5 {
-            let own = (format!("t::{round}"), BTreeSet::from([function("a.py", "f", 1)]));
-            let last = ("t::last".to_owned(), BTreeSet::from([function("a.py", "f", 1)]));
-            store.write(&format!("ground {round}"), 1, &[own, last]).unwrap();
+            let (own, last) = ((format!("t::{round}"), vec![0]), ("t::last".to_owned(), vec![0]));
+            store.write(&format!("ground {round}"), 1, &[function("a.py", "f", 1)], &[own, last]).unwrap();
         }
         let read = store.read().unwrap();
         assert_eq!(read.grounds.len(), usize::try_from(MAX_GROUNDS).unwrap());
@@ -434,14 +440,14 @@ mod tests {
     fn a_damaged_file_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let store = store(&folder);
-        store.write("g", 1, &[("t".into(), BTreeSet::new())]).unwrap();
+        store.write("g", 1, &[], &[("t".into(), vec![])]).unwrap();
         drop(store);
         let file = folder.path().join("history/x.inputs");
         std::fs::write(&file, vec![b'x'; 8192]).unwrap();
         let other = InputStore::of(&Location { file: folder.path().join("history/x.db"), root: "/".into() });
         let error = other.read().unwrap_err();
         assert!(error.contains("every test counts as affected"), "{error}");
-        other.write("g", 1, &[("t".into(), BTreeSet::new())]).unwrap();
+        other.write("g", 1, &[], &[("t".into(), vec![])]).unwrap();
         assert_eq!(other.read().unwrap().tests.len(), 1);
     }
 }

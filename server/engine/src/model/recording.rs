@@ -3,8 +3,11 @@
 //! A process keeps what earlier tests left: a test that finds a cached result does not execute the functions that made
 //! it. So a test also depends on everything that its functions have called, directly or not, in the tests before it in
 //! the same process. The first test of a process needs no such addition.
+//!
+//! Tests share most of their inputs, so each input is kept once, and numbered: workers number those of one process, and
+//! [`Recording`] those of the run.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use pytest_lens_history::InputKind;
 use serde::Deserialize;
@@ -13,7 +16,7 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct ReportedInputs {
     pub i: usize,
-    /// Numbers of inputs.
+    /// Numbers of inputs, each once.
     pub used: Vec<u32>,
     /// New pairs of a function and an input that it used: what it called, read or started.
     pub edges: Vec<(u32, u32)>,
@@ -57,8 +60,10 @@ pub(crate) struct Used {
 /// The inputs of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Recorded {
-    /// By index of the test.
-    pub tests: BTreeMap<usize, BTreeSet<Used>>,
+    /// The inputs of all tests, each once.
+    pub inputs: Vec<Used>,
+    /// By index of the test, the places of its inputs in `inputs`.
+    pub tests: BTreeMap<usize, Vec<u32>>,
     /// Inputs that were used while tests were collected, each with the files whose functions used it.
     pub outside: BTreeMap<Used, BTreeSet<String>>,
 }
@@ -67,16 +72,20 @@ pub(crate) struct Recorded {
 #[derive(Debug, Default)]
 pub(crate) struct Recording {
     processes: HashMap<i32, Process>,
+    /// The places of inputs in `recorded.inputs`.
+    places: HashMap<Used, u32>,
     recorded: Recorded,
 }
 
-/// One process.
+/// One process. Its inputs are named by their places in the run's, except in `places`.
 #[derive(Debug, Default)]
 struct Process {
-    nodes: HashMap<u32, Used>,
+    /// By the process's own numbers.
+    places: HashMap<u32, u32>,
+    /// By caller.
     calls: HashMap<u32, Vec<u32>>,
-    /// Inputs of earlier tests.
-    seen: HashSet<u32>,
+    /// Whether earlier tests used an input.
+    seen: Vec<bool>,
 }
 
 impl Recording {
@@ -84,21 +93,37 @@ impl Recording {
     pub(crate) fn add(&mut self, pid: i32, report: ReportedInputs) {
         let process = self.processes.entry(pid).or_default();
         for ReportedNode(number, Kind(kind), path, name) in report.nodes {
-            process.nodes.insert(number, Used { kind, path, name });
+            let used = Used { kind, path, name };
+            let inputs = &mut self.recorded.inputs;
+            let place = *self.places.entry(used).or_insert_with_key(|used| {
+                inputs.push(used.clone());
+                u32::try_from(inputs.len() - 1).unwrap_or(u32::MAX)
+            });
+            process.places.insert(number, place);
         }
-        for &(caller, called) in &report.edges {
-            process.calls.entry(caller).or_default().push(called);
-        }
-        for number in report.outside {
-            let Some(used) = process.nodes.get(&number) else { continue };
-            let callers = report.edges.iter().filter(|(_, called)| *called == number);
-            let files = callers.filter_map(|(caller, _)| process.nodes.get(caller)).map(|caller| caller.path.clone());
+        let place = |number: &u32| process.places.get(number).copied();
+        let calls: Vec<(u32, u32)> =
+            report.edges.iter().filter_map(|(caller, called)| Some((place(caller)?, place(called)?))).collect();
+        let used: Vec<u32> = report.used.iter().filter_map(place).collect();
+        let input = |place: u32| self.recorded.inputs.get(place as usize);
+        for outside in report.outside.iter().filter_map(place) {
+            let Some(used) = input(outside) else { continue };
+            let callers = calls.iter().filter(|(_, called)| *called == outside);
+            let files = callers.filter_map(|(caller, _)| input(*caller)).map(|caller| caller.path.clone());
             self.recorded.outside.entry(used.clone()).or_default().extend(files);
         }
-        let all = if report.is_first { report.used.iter().copied().collect() } else { process.with_kept(&report.used) };
-        process.seen.extend(&report.used);
-        let used = all.iter().filter_map(|number| process.nodes.get(number)).cloned().collect();
-        self.recorded.tests.insert(report.i, used);
+        for (caller, called) in calls {
+            process.calls.entry(caller).or_default().push(called);
+        }
+        let count = self.recorded.inputs.len();
+        process.seen.resize(count, false);
+        let all = if report.is_first { used.clone() } else { process.with_kept(&used) };
+        for place in used {
+            if let Some(seen) = process.seen.get_mut(place as usize) {
+                *seen = true;
+            }
+        }
+        self.recorded.tests.insert(report.i, all);
     }
 
     pub(crate) fn finish(self) -> Recorded {
@@ -108,15 +133,19 @@ impl Recording {
 
 impl Process {
     /// These inputs, and those that led to what earlier tests may have kept.
-    fn with_kept(&self, used: &[u32]) -> HashSet<u32> {
-        let mut all: HashSet<u32> = used.iter().copied().collect();
-        let mut open: Vec<u32> = used.to_vec();
-        while let Some(number) = open.pop() {
-            for called in self.calls.get(&number).into_iter().flatten() {
-                if self.seen.contains(called) && all.insert(*called) {
-                    open.push(*called);
-                }
-            }
+    fn with_kept(&self, used: &[u32]) -> Vec<u32> {
+        // What earlier tests did not use is not looked for.
+        let mut is_open = self.seen.clone();
+        let mut take = |place: u32| is_open.get_mut(place as usize).is_some_and(std::mem::take);
+        let mut all = used.to_vec();
+        for place in used {
+            take(*place);
+        }
+        let mut next = 0;
+        while let Some(place) = all.get(next) {
+            next += 1;
+            let called = self.calls.get(place).into_iter().flatten().copied();
+            all.extend(called.filter(|called| take(*called)));
         }
         all
     }
@@ -132,8 +161,12 @@ mod tests {
         for (pid, report) in reports {
             recording.add(*pid, serde_json::from_value(report.clone()).unwrap());
         }
-        let Recorded { tests, outside } = recording.finish();
-        let names = |used: &BTreeSet<Used>| used.iter().map(|used| used.name.clone()).collect::<Vec<_>>().join(" ");
+        let Recorded { inputs, tests, outside } = recording.finish();
+        let names = |used: &[u32]| {
+            let mut names: Vec<_> = used.iter().map(|place| inputs[*place as usize].name.clone()).collect();
+            names.sort();
+            names.join(" ")
+        };
         let outside = outside.iter().map(|(used, files)| format!("{} {files:?}", used.name)).collect();
         (tests.iter().map(|(index, used)| format!("{index}: {}", names(used))).collect(), outside)
     }

@@ -91,8 +91,8 @@ pub(crate) fn ground(present: &dyn Present, recorded: &Recorded) -> Ground {
     }
 }
 
-/// The inputs of a test with their fingerprints.
-pub(crate) fn with_fingerprints(present: &dyn Present, used: BTreeSet<Used>) -> BTreeSet<Input> {
+/// Inputs with their fingerprints, in the same order.
+pub(crate) fn with_fingerprints(present: &dyn Present, used: Vec<Used>) -> Vec<Input> {
     let with = |used: Used| {
         let used = comparable(present, used);
         let fingerprint = fingerprint_of(present, &used);
@@ -343,7 +343,7 @@ mod tests {
         recorded.outside.insert(used(InputKind::Lines, "", ""), BTreeSet::new());
         let text = serde_json::to_string(&ground(&before, &recorded)).unwrap();
         let ground: Ground = serde_json::from_str(&text).unwrap();
-        let inputs = with_fingerprints(&before, inputs.iter().cloned().collect());
+        let inputs = with_fingerprints(&before, inputs.to_vec());
         let all: HashMap<i64, Input> = (0..).zip(inputs).collect();
         let test = TestInputs { id: "test_a.py::a".into(), at_ms: 1, ground: 1, inputs: all.keys().copied().collect() };
         let changes = compare(&ground, after);

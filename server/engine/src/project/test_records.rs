@@ -189,13 +189,12 @@ pub(crate) fn write(
     let at_ms = during.began_ms;
     let present = OnDisk::new(state, surroundings, Some(during));
     let ground = test_inputs::ground(&present, &recorded);
-    let tests = std::mem::take(&mut recorded.tests).into_iter().filter_map(|(index, used)| {
-        Some((passed.get(&index)?.to_string(), test_inputs::with_fingerprints(&present, used)))
-    });
+    let inputs = test_inputs::with_fingerprints(&present, recorded.inputs);
+    let tests = recorded.tests.into_iter().filter_map(|(index, used)| Some((passed.get(&index)?.to_string(), used)));
     let tests: Vec<_> = tests.collect();
     let written = serde_json::to_string(&ground)
         .map_err(|error| error.to_string())
-        .and_then(|ground| state.history.inputs().write(&ground, at_ms, &tests));
+        .and_then(|ground| state.history.inputs().write(&ground, at_ms, &inputs, &tests));
     if let Err(error) = written {
         tracing::warn!("{error}");
     }
