@@ -1259,7 +1259,7 @@ class Settings(TypedDict):
     * ``rerun``: Settings for repeating failures.
     * ``fixtureReuse``: Settings for keeping fixtures between runs.
     * ``flaky``: Settings of flakiness.
-    * ``executor``: Where tests run.
+    * ``executor``: The place where tests run.
     * ``ray``: Settings of Ray.
     * ``impact``: Settings of the selection of affected tests.
     """

@@ -1,4 +1,7 @@
-"""Tests of an actor's work on a node, without Ray: real interpreters, and calls as the driver makes them."""
+"""Tests of an actor's work on a node, without Ray.
+
+Real interpreters run, and the calls are those of the driver.
+"""
 
 from __future__ import annotations
 

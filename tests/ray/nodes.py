@@ -1,4 +1,7 @@
-"""A Ray cluster of several nodes on this machine: a process of its own, ordered by lines on its standard input."""
+"""A Ray cluster of several nodes on this machine.
+
+It is a process of its own, which takes orders as lines on its standard input.
+"""
 
 from __future__ import annotations
 

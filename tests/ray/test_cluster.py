@@ -1,4 +1,4 @@
-"""Runs on the nodes of a real Ray cluster: the outcomes of local runs, whatever happens to the nodes."""
+"""Runs on a real Ray cluster: the outcomes of local runs, though nodes die and join."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def run(world: World, project: Project, *arguments: str) -> tuple[int, list[Json
 
 
 def told(outcome: Json) -> tuple[Any, ...]:
-    """What a person sees of an outcome, except for times and addresses in memory."""
+    """The parts of an outcome that a person sees, except for times."""
     names = ("id", "outcome", "message", "location", "stdout", "stderr", "log", "phase", "subtests")
     return tuple(json.dumps(outcome.get(name)) for name in names)
 
@@ -149,7 +149,10 @@ async def test_an_editor_runs_edited_code_on_a_cluster(
 ) -> None:
     project = Project(
         tmp_path / "project",
-        {"lib.py": "value = 1\n", "test_it.py": "import lib\ndef test_it(): assert lib.value == 1\n"},
+        {
+            "lib.py": "value = 1\n",
+            "test_it.py": "import lib\ndef test_it(): assert lib.value == 1\n",
+        },
     )
     settings = {"executor": "ray", "ray": {"address": nodes.address}}
     editor = await Editor.start(world, project, settings=settings)

@@ -23,6 +23,7 @@ const WORKER: &str = "worker";
 /// The worker's floors from the top to the bottom, each with its folders and files. Those of one floor may import each
 /// other.
 const FLOORS: &[&[&str]] = &[
+    &["cluster"],
     &["boot", "coverage_report"],
     &["base"],
     &["session"],

@@ -404,7 +404,7 @@ export interface Settings {
   fixtureReuse: FixtureReuseSettings;
   /** Settings of flakiness. */
   flaky: FlakySettings;
-  /** Where tests run. */
+  /** The place where tests run. */
   executor: Executor;
   /** Settings of Ray. */
   ray: RayConfig;

@@ -45,7 +45,7 @@ pub struct RunOptions {
     pub timings: bool,
     /// Outcomes carry the durations of their phases.
     pub phase_durations: bool,
-    /// Where tests run, if not where the settings say: `local`, `ray`, or `ray=HOST:PORT`.
+    /// The place where tests run, if another than the settings': `local`, `ray`, or `ray=HOST:PORT`.
     pub executor: Option<String>,
 }
 

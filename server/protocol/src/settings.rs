@@ -48,7 +48,7 @@ pub struct Settings {
     pub fixture_reuse: FixtureReuseSettings,
     /// Settings of flakiness.
     pub flaky: FlakySettings,
-    /// Where tests run.
+    /// The place where tests run.
     pub executor: Executor,
     /// Settings of Ray.
     pub ray: RayConfig,

@@ -1,1 +1,1 @@
-"""Tests on the nodes of a Ray cluster: the driver next to the engine, and the actors on the nodes."""
+"""Tests on the nodes of a Ray cluster: the driver at home, and the actors on the nodes."""

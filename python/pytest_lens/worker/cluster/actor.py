@@ -1,4 +1,7 @@
-"""The class of Ray's actors. Ray sends it by value, as the nodes don't have our package; it then brings the package along."""
+"""The class of Ray's actors.
+
+Ray sends it by value, as the nodes don't have our package; it then brings the package along.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ class Actor:
 
         import ray
 
-        self.node_id = ray.get_runtime_context().get_node_id()
+        self.node_id: str = ray.get_runtime_context().get_node_id()
         own = f"pytest-lens-ray-{os.getuid()}"
         base = os.path.join(tempfile.gettempdir(), own, self.node_id[:12])
         os.makedirs(base, mode=0o700, exist_ok=True)

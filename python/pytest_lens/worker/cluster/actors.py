@@ -1,4 +1,7 @@
-"""The actors of a cluster: made when a runner needs one, kept warm for the next run, and let go when nobody uses them."""
+"""The actors of a cluster.
+
+A runner's first need makes one, the next runs find it warm, and idle ones go.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, Callable
 
+from . import actor, package
+
 Message = dict[str, Any]
 
 # An actor that has had no runner for this long gives its CPU back, in seconds.
@@ -26,7 +31,7 @@ _CALL_LIMIT = 300.0
 
 
 class ClusterError(Exception):
-    """What is wrong with the cluster, in one sentence."""
+    """The cluster can't be used; the sentence says why."""
 
 
 @dataclass
@@ -44,7 +49,7 @@ class Remote:
     idle_since: float = field(default_factory=time.monotonic)
 
     def call(self, name: str, *args: Any, limit: float = _CALL_LIMIT) -> Any:
-        """Call a method of its `Node`, and wait for the result. Raises `ClusterError` if it is lost."""
+        """Call a method of its `Node`, and return the result; `ClusterError` if it is lost."""
         import ray
 
         try:
@@ -70,12 +75,10 @@ class Actors:
         self._connect(boot.get("address") or "")
         import ray
 
-        from . import actor, driver
-
         self.version = ray.__version__
         self._names = {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes()}
         ray.cloudpickle.register_pickle_by_value(actor)
-        key, files = driver.package_files()
+        key, files = package.package_files()
         self._key, self._files = key, ray.put(files)
         self._class = ray.remote(max_concurrency=16, num_cpus=1, scheduling_strategy="SPREAD")(
             actor.Actor
@@ -200,8 +203,8 @@ def _check(address: str) -> None:
         return
     if "://" in address:
         raise ClusterError(
-            f"the address {address!r} is of Ray's client, which can't be used; give HOST:PORT of the "
-            "cluster's head"
+            f"the address {address!r} is of Ray's client, which can't be used; give HOST:PORT of "
+            "the cluster's head"
         )
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():

@@ -1,18 +1,17 @@
-"""The process between the engine and a Ray cluster: it passes snapshots and frames on, and nothing of it decides about tests.
+"""The process between the engine and a Ray cluster: it passes snapshots and frames on.
 
-Each runner has a connection of its own to the engine, as a local one has. Ray carries the calls; the
-events of an actor have numbers, so that a call that fails is made again from the last one known.
+Nothing of it decides about tests. Each runner has a connection of its own to the engine, as a
+local one has. Ray carries the calls; the events of an actor have numbers, so that a call that
+fails is made again from the last one known.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import logging
 import os
 import socket
-import sys
 import threading
 import time
 from pathlib import Path
@@ -70,7 +69,8 @@ class Driver:
 
     def serve(self) -> None:
         """Serve until the engine closes the connection; raises `wire.EngineGone` then."""
-        self.send({"t": "cluster_ready", "cpus": self.actors.cpus(), "version": self.actors.version})
+        ready = {"cpus": self.actors.cpus(), "version": self.actors.version}
+        self.send({"t": "cluster_ready", **ready})
         threading.Thread(target=self._watch_size, daemon=True).start()
         while True:
             message = self._channel.wait()
@@ -95,9 +95,9 @@ class Driver:
             relay = self._relays[message["host"]] = Relay(self, message, self._boot)
             relay.start()
         elif message["t"] == "kill_remote":
-            relay = self._relays.get(message["host"])
-            if relay is not None:
-                relay.kill()
+            doomed = self._relays.get(message["host"])
+            if doomed is not None:
+                doomed.kill()
 
     def forget(self, name: str) -> None:
         """A runner is over."""
@@ -204,7 +204,8 @@ class Relay(threading.Thread):
     def _pass_events(self, remote: Remote) -> str | None:
         """Pass events on until the runner's exit. Returns why there is no runner, if that is so."""
         while True:
-            for number, event in remote.call("exchange", remote.acknowledged, _WAIT, limit=_SILENCE):
+            known = remote.acknowledged
+            for number, event in remote.call("exchange", known, _WAIT, limit=_SILENCE):
                 if number <= remote.acknowledged:
                     continue
                 remote.acknowledged = number
@@ -296,20 +297,3 @@ def _write(path: str, offset: int, content: bytes) -> None:
     with os.fdopen(handle, "wb") as file:
         file.seek(offset)
         file.write(content)
-
-
-def package_files() -> tuple[str, dict[str, bytes]]:
-    """Return the files of this package, by their paths below its parent, with a name for them all."""
-    package = Path(__file__).parents[1]
-    files = {
-        str(path.relative_to(package.parent)): path.read_bytes()
-        for path in sorted(package.rglob("*.py"))
-    }
-    digest = hashlib.sha256()
-    for name, content in files.items():
-        digest.update(name.encode() + b"\0" + content + b"\0")
-    return digest.hexdigest()[:16], files
-
-
-if sys.platform == "win32":  # pragma: no cover
-    raise ImportError("a Ray cluster needs Unix sockets here")

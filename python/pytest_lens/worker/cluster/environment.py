@@ -1,4 +1,7 @@
-"""Compares a node's Python, pytest and installed distributions with those at home: other versions may give other outcomes."""
+"""Compares a node's Python, pytest and installed distributions with those at home.
+
+Other versions may give other outcomes.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +25,8 @@ _MOST = 4
 
 
 def describe(root: str) -> Environment:
-    """Return this interpreter's environment; `root`: the project, whose own distributions are left out."""
-    versions = {}
+    """Return this interpreter's environment, without the distributions of the project in `root`."""
+    versions: dict[str, str] = {}
     for found in importlib.metadata.distributions():
         name = (found.metadata["Name"] or "").lower().replace("_", "-")
         if name and name not in _INSTALLERS and not _is_of_project(found, root):
@@ -42,7 +45,7 @@ def _is_of_project(found: importlib.metadata.Distribution, root: str) -> bool:
 
 
 def source_folders(root: str) -> list[str]:
-    """Return the folders of the project on `sys.path`, relative to the root: editable installs add them."""
+    """Return the project's folders on `sys.path`, relative to the root."""
     found = [path for path in sys.path if path.startswith(root + os.sep)]
     for finder in list(sys.meta_path):
         mapping = getattr(sys.modules.get(getattr(finder, "__module__", "")), "MAPPING", None)

@@ -1,4 +1,7 @@
-"""The numbered events of an actor: the driver reads them from a cursor on, so that none is lost or doubled when a call fails."""
+"""The numbered events of an actor.
+
+The driver reads them from a cursor on, so that none is lost or doubled when a call fails.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,9 @@ import threading
 import time
 from collections import deque
 from typing import Any, Callable
+
+# Its kind, and its parts.
+Event = tuple[Any, ...]
 
 # More than this is left for the next answer, in bytes.
 _ANSWER_SIZE = 4 << 20
@@ -19,7 +25,7 @@ class EventLog:
     """Events with ascending numbers, from 1, kept until they are acknowledged."""
 
     def __init__(self) -> None:
-        self._events: deque[tuple[int, tuple]] = deque()
+        self._events: deque[tuple[int, Event]] = deque()
         self._next = 1
         self._changed = threading.Condition()
 
@@ -32,7 +38,7 @@ class EventLog:
 
     def read(
         self, acknowledged: int, wait: float, look: Callable[[], None], interval: float
-    ) -> list[tuple[int, tuple]]:
+    ) -> list[tuple[int, Event]]:
         """Return the events after `acknowledged`; waits up to `wait` seconds for the first.
 
         `look` is called each `interval` seconds meanwhile.

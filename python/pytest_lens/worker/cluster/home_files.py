@@ -22,9 +22,9 @@ class Snapshots:
         self._trees: dict[str, Tree] = {}
 
     def take(self, snapshot: str, base: str, changed: Tree, removed: list[str]) -> list[str]:
-        """Take a snapshot: the changes from another one. Returns the files that have changed meanwhile.
+        """Take a snapshot, as changes from another one.
 
-        With such files it is not taken.
+        Returns the files that have changed meanwhile; with such files it is not taken.
         """
         tree: Tree = {**self._trees.get(base, {}), **changed}
         for name in removed:

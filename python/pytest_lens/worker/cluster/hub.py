@@ -1,4 +1,7 @@
-"""The socket of an actor's processes: each fork connects to it, as the processes at home connect to the engine."""
+"""The socket of an actor's processes.
+
+Each fork connects to it, as the processes at home connect to the engine.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A warm interpreter on a node, and the session that it has collected: the same processes as at home, for one runner."""
+"""A warm interpreter on a node, and the session that it has collected.
+
+They are the same processes as at home, for one runner.
+"""
 
 from __future__ import annotations
 

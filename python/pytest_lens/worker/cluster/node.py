@@ -1,4 +1,7 @@
-"""An actor's work on a node: it keeps a copy of the project and a warm interpreter, and passes the frames of one runner on."""
+"""An actor's work on a node.
+
+It keeps a copy of the project and a warm interpreter, and passes the frames of one runner on.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from typing import Any
 
 from ..processes import process_tree
 from . import environment, packs
-from .event_log import EventLog
+from .event_log import Event, EventLog
 from .hub import Connection, Hub
 from .interpreter import Interpreter, Refused
 from .node_files import Contents, Copy
@@ -28,7 +31,7 @@ _PART = 1 << 20
 
 
 class Node:
-    """What the driver calls. Calls may come at the same time; each runner has one name for ever."""
+    """The driver calls it. Calls may come at the same time; each runner has its name for ever."""
 
     def __init__(self, folder: str, actor: str, home_root: str) -> None:
         shared = Path(folder)
@@ -53,7 +56,9 @@ class Node:
         Returns the digests of the contents that are not here; None if `base` is unknown.
         """
         if snapshot not in self._trees:
-            changed, removed = packs.unpacked(changes)  # type: ignore[misc]
+            changed: Tree
+            removed: list[str]
+            changed, removed = packs.unpacked(changes)
             if base and base not in self._trees:
                 return None
             tree: Tree = {**self._trees.get(base, {}), **changed}
@@ -66,7 +71,7 @@ class Node:
     def add(self, snapshot: str, pieces: bytes) -> set[str]:
         """Take contents in. Returns the digests of those that the snapshot still lacks."""
         if pieces:
-            found: list[Piece] = packs.unpacked(pieces)  # type: ignore[assignment]
+            found: list[Piece] = packs.unpacked(pieces)
             self._contents.add(found)
         return self._contents.missing(packs.digests(self._trees[snapshot]))
 
@@ -91,12 +96,13 @@ class Node:
                         )
                 translated = _translated(order, self._home_root, str(self._copy.root))
                 measure = translated["options"].get("coverage")
-                home_folder = measure["folder"] if measure else None
+                folders = None
                 if measure:
-                    measure["folder"] = str(self._folder / f"coverage-{name}")
+                    folders = (str(self._folder / f"coverage-{name}"), str(measure["folder"]))
+                    measure["folder"] = folders[0]
                 self._interpreter.warm(translated)
                 runner = _Runner(name, self._events, self._copy.root, self._home_root, self._folder)
-                runner.coverage = (measure["folder"], home_folder) if measure else None
+                runner.coverage = folders
                 self._runner = runner
                 self._interpreter.fork(name, translated, runner.on_hello, runner.on_frame)
             except (Refused, OSError) as error:
@@ -108,7 +114,7 @@ class Node:
             runner.send_rest()
             self._events.add("exited", name, code, signal)
 
-    def exchange(self, acknowledged: int, wait: float) -> list[tuple[int, tuple]]:
+    def exchange(self, acknowledged: int, wait: float) -> list[tuple[int, Event]]:
         """Return the events after a number; waits up to `wait` seconds for the first."""
         return self._events.read(acknowledged, wait, self._look, _OUTPUT_INTERVAL)
 

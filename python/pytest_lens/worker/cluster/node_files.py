@@ -1,4 +1,7 @@
-"""The project's files on a node: contents by their digests, which all actors of the node share, and each actor's own copy of the project."""
+"""The project's files on a node.
+
+All actors of a node share contents, by their digests; each has its own copy of the project.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import time
 from pathlib import Path
 
 from . import packs
-from .packs import Piece, Tree
+from .packs import Entry, Piece, Tree
 
 # Contents that no actor has used for this long are removed, in seconds.
 _CONTENT_AGE = 7 * 24 * 3600
@@ -69,11 +72,11 @@ class Copy:
         self._contents = contents
         self.root = root
         root.mkdir(parents=True, exist_ok=True)
-        # What was written, with the state of the file behind it.
-        self._written: dict[str, tuple[list, tuple[int, int, int]]] = {}
+        # The entries of written files, with the states of these files.
+        self._written: dict[str, tuple[Entry, tuple[int, int, int]]] = {}
 
     def become(self, tree: Tree) -> None:
-        """Write what differs from the tree, whoever changed it, and remove what is not in it."""
+        """Write the files that differ from the tree, and remove those that are not in it."""
         self._remove_others(tree)
         for name, entry in tree.items():
             path = self.root / name
@@ -85,7 +88,7 @@ class Copy:
         for name in set(self._written) - set(tree):
             del self._written[name]
 
-    def _write(self, path: Path, entry: list) -> None:
+    def _write(self, path: Path, entry: Entry) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)

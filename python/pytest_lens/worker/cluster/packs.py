@@ -1,4 +1,7 @@
-"""The contents of changed files, as they travel to a node: a file that a node has in an older version costs its changed part."""
+"""The contents of changed files, as they travel to a node.
+
+A file that a node has in an older version costs its changed part.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,12 @@ import hashlib
 import pickle
 import zlib
 from dataclasses import dataclass
-from typing import Callable
+from typing import Any, Callable
 
 # A file's kind and content: `["file", digest, is_executable]` or `["link", target]`.
-Entry = list
+Entry = list[Any]
 # Paths relative to the root, with slashes.
-Tree = dict
+Tree = dict[str, Entry]
 
 
 @dataclass
@@ -41,9 +44,8 @@ def difference(content: bytes, older: bytes, older_digest: str) -> Piece:
     longest = min(len(content), len(older))
     head = _common(longest, lambda size: content[:size] == older[:size])
     longest -= head
-    tail = _common(
-        longest, lambda size: size == 0 or content[len(content) - size :] == older[len(older) - size :]
-    )
+    ends = len(content), len(older)
+    tail = _common(longest, lambda size: content[ends[0] - size :] == older[ends[1] - size :])
     middle = content[head : len(content) - tail]
     return Piece(digest_of(content), older_digest, head, tail, middle)
 
@@ -78,6 +80,6 @@ def packed(value: object) -> bytes:
     return zlib.compress(pickle.dumps(value, protocol=5), 1)
 
 
-def unpacked(data: bytes) -> object:
+def unpacked(data: bytes) -> Any:
     """Return the value of `packed`."""
     return pickle.loads(zlib.decompress(data))

@@ -90,7 +90,7 @@ class Executed:
         self.outer: Any = None
         # Such functions that were executed, by id.
         self._own: set[int] = set()
-        # The inputs of those that the last takes had; whoever uses them empties it.
+        # The inputs of those that the last takes had. Their user empties it.
         self.own_taken: set[int] = set()
         self._count = itertools.count()
         self._codes: dict[int, CodeType] = {}

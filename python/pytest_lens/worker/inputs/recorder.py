@@ -62,7 +62,7 @@ class Inputs:
         self._item: Any = None
         # Inputs of the present test so far, without those that are noted since.
         self._used: set[int] = set()
-        # What the tests used whose own functions were executed, by the function: packed numbers.
+        # The inputs of the tests whose own functions ran, by the function: packed numbers.
         self._by_own: dict[int, bytes] = {}
         self._outside: set[int] | None = None
         self._tests = 0

@@ -239,7 +239,7 @@ pub(crate) struct Run {
     /// auto]
     #[arg(long, value_parser = PossibleValuesParser::new(["embedded", "subprocess", "auto"]), help_heading = EXECUTION)]
     pub mode: Option<String>,
-    /// Where tests run: on this machine, or on a Ray cluster; without HOST:PORT one is started here [default: the setting
+    /// Run tests on this machine, or on a Ray cluster; without HOST:PORT one is started here [default: the setting
     /// `executor`]
     #[arg(long, value_name = "local|ray[=HOST:PORT]", value_parser = executor_of, help_heading = EXECUTION)]
     pub executor: Option<String>,

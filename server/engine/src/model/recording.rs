@@ -134,7 +134,7 @@ impl Recording {
 impl Process {
     /// These inputs, and those that led to what earlier tests may have kept.
     fn with_kept(&self, used: &[u32]) -> Vec<u32> {
-        // What earlier tests did not use is not looked for.
+        // Nothing that earlier tests left unused is looked for.
         let mut is_open = self.seen.clone();
         let mut take = |place: u32| is_open.get_mut(place as usize).is_some_and(std::mem::take);
         let mut all = used.to_vec();

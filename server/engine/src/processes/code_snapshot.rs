@@ -11,7 +11,7 @@ use ignore::WalkBuilder;
 use pytest_lens_platform::files::{entry_changed_ns, is_executable};
 use sha2::{Digest, Sha256};
 
-use crate::processes::worker_protocol::{SnapshotChange, TreeEntry};
+use crate::processes::cluster_protocol::{SnapshotChange, TreeEntry};
 
 /// A file that changed longer ago has another time after its next change.
 const SETTLED: Duration = Duration::from_secs(2);
@@ -25,7 +25,7 @@ pub(crate) struct CodeSnapshots {
     last: String,
 }
 
-/// What the disk says of a file without reading it.
+/// The state of a file, as far as it shows without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct State {
     modified: SystemTime,

@@ -15,6 +15,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::processes::cluster_protocol::ClusterBoot;
 use crate::processes::disk_snapshot::{FolderIdentity, Snapshot};
 use crate::processes::hub::Hub;
 use crate::processes::liveness::{Liveness, stopped_too_long};
@@ -24,9 +25,7 @@ use crate::processes::process_tree::{KillOnDrop, ProcessHandle, await_all, desce
 use crate::processes::project_files;
 use crate::processes::stdio_relay::StdioRelays;
 use crate::processes::worker_files::{DRIVER, INTERPRETER, TOO_OLD, forget_compiled, program_of};
-use crate::processes::worker_protocol::{
-    Boot, ClusterBoot, Counted, FromWorker, Purpose, Ready, Role, ToWorker, WorkerOptions,
-};
+use crate::processes::worker_protocol::{Boot, Counted, FromWorker, Purpose, Ready, Role, ToWorker, WorkerOptions};
 use crate::timing::{BOOT_LIMIT, FORK_LIMIT, KEEPER_LIMIT};
 
 /// Interpreters by pid, each with a signal for its end.

@@ -1,5 +1,6 @@
 //! The Python processes of a project: started, kept warm, forked, compared with the disk, ended.
 
+pub(crate) mod cluster_protocol;
 pub(crate) mod code_snapshot;
 pub(crate) mod collected_session;
 pub(crate) mod debug_process;

@@ -13,12 +13,13 @@ use pytest_lens_protocol::RayConfig;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
+use crate::processes::cluster_protocol::RemoteOrder;
 use crate::processes::code_snapshot::CodeSnapshots;
 use crate::processes::hub::Hub;
 use crate::processes::launcher::{Launcher, StartError};
 use crate::processes::process::{NoProcess, Process, ProcessEvent};
 use crate::processes::runner::Runner;
-use crate::processes::worker_protocol::{FromWorker, RemoteOrder, ToWorker, WorkerOptions};
+use crate::processes::worker_protocol::{FromWorker, ToWorker, WorkerOptions};
 use crate::timing::{CLUSTER_LIMIT, NODE_LIMIT, SNAPSHOT_LIMIT};
 
 /// How often a snapshot is taken again if files change meanwhile.
@@ -61,7 +62,7 @@ pub(crate) struct TakenSnapshot {
     pub bytes: u64,
 }
 
-/// What the runners of one run on a cluster have in common.
+/// The common properties of all runners of a run on a cluster.
 #[derive(Clone)]
 pub(crate) struct RemoteSession {
     pub snapshot: String,
@@ -118,7 +119,7 @@ impl RayCluster {
         let mut moved = Vec::new();
         for _ in 0..ATTEMPTS {
             let (code, driver) = (Arc::clone(&snapshots.code), self.driver.clone());
-            // Taken and sent in one go: the next snapshot is told by its changes from this one.
+            // Taken and sent in one go: the next snapshot is sent as changes from this one.
             let taking = tokio::task::spawn_blocking(move || {
                 let change = code.lock().unwrap_or_else(PoisonError::into_inner).take();
                 let id = change.id.clone();
@@ -154,7 +155,7 @@ impl RayCluster {
             host: awaited.id.clone(),
             snapshot,
             is_shared,
-            // What tests depend on is recorded by paths and processes of this machine.
+            // Inputs of tests are recorded by paths and processes of this machine.
             options: WorkerOptions { record: false, ..options },
             env,
             preload,

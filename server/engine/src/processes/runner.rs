@@ -21,7 +21,7 @@ pub(crate) struct Runner {
     origin: Origin,
 }
 
-/// Where a runner comes from.
+/// The source of a runner.
 enum Origin {
     /// A fork of the collected session.
     Collected,

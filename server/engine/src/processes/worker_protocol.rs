@@ -4,7 +4,7 @@
 //! own connection and sends [`FromWorker::Hello`] first. Line numbers are 1-based, and paths absolute unless a field
 //! says otherwise.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,7 @@ use crate::model::outcome::ReportedOutcome;
 use crate::model::recording::ReportedInputs;
 use crate::model::timings::ReportedTime;
 use crate::model::warnings::ReportedWarning;
+use crate::processes::cluster_protocol::{RemoteOrder, SnapshotChange};
 
 /// The start message for a fresh interpreter, in its environment.
 #[derive(Debug, Clone, Serialize)]
@@ -36,20 +37,6 @@ pub(crate) struct Boot {
     /// Modules that are never imported in advance.
     #[serde(rename = "unsafe")]
     pub unsafe_names: Vec<String>,
-}
-
-/// The start message for the driver of a cluster, in its environment.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct ClusterBoot {
-    pub socket: String,
-    pub token: String,
-    pub host: String,
-    pub root: String,
-    pub cache_dir: String,
-    /// `HOST:PORT`; without one, the driver starts a cluster on this machine.
-    pub address: Option<String>,
-    /// Packages that Ray installs on the nodes.
-    pub packages: Vec<String>,
 }
 
 /// The options for a fork's, or the fresh process's, call of pytest.
@@ -278,45 +265,6 @@ pub(crate) enum ToWorker {
     KillRemote {
         host: String,
     },
-}
-
-/// The files of a project, by their changes from an earlier snapshot.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct SnapshotChange {
-    /// Its name, which its content determines.
-    pub id: String,
-    /// The earlier snapshot; empty: none.
-    pub base: String,
-    pub changed: BTreeMap<String, TreeEntry>,
-    pub removed: Vec<String>,
-}
-
-/// A file of a snapshot.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub(crate) enum TreeEntry {
-    /// `"file"`, the SHA-256 of its content, whether it is executable.
-    File(&'static str, String, bool),
-    /// `"link"`, its target.
-    Link(&'static str, String),
-}
-
-/// A runner on a node of a cluster.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct RemoteOrder {
-    pub host: String,
-    /// The snapshot that it runs.
-    pub snapshot: String,
-    /// The collection may be forked.
-    pub is_shared: bool,
-    pub options: WorkerOptions,
-    /// The variables of the project's interpreters.
-    pub env: BTreeMap<String, String>,
-    /// As in [`Boot`].
-    pub preload: Vec<String>,
-    pub unfit: Vec<String>,
-    /// The longest time for its collection, in seconds.
-    pub collect_limit: f64,
 }
 
 /// Worker to engine.
