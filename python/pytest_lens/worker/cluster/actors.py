@@ -34,6 +34,12 @@ class ClusterError(Exception):
     """The cluster can't be used; the sentence says why."""
 
 
+def last_line(error: Exception) -> str:
+    """Return the end of an error's text: Ray's begin with stacks of several processes."""
+    lines = str(error).strip().splitlines()
+    return lines[-1] if lines else ""
+
+
 @dataclass
 class Remote:
     """An actor."""
@@ -153,8 +159,7 @@ class Actors:
         try:
             remote.node = ray.get(where)
         except ray.exceptions.RayActorError as error:
-            reason = str(error).strip().splitlines()[-1:]
-            raise ClusterError(f"an actor can't be started: {' '.join(reason)}") from None
+            raise ClusterError(f"an actor can't be started: {last_line(error)}") from None
         if remote.node not in self._names:
             self._names = {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes()}
         remote.place = f"{self._names.get(remote.node, 'node')} ({remote.node[:8]})"

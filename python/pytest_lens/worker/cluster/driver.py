@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 from .. import wire
 from . import environment, hub
-from .actors import Actors, ClusterError, Remote
+from .actors import Actors, ClusterError, Remote, last_line
 from .home_files import Snapshots
 
 Message = dict[str, Any]
@@ -149,7 +149,7 @@ class Relay(threading.Thread):
             lost = str(error)
         except Exception as error:  # Ray's own errors, of many kinds
             logging.getLogger(__name__).exception("a runner is lost")
-            lost = f"{type(error).__name__}: {str(error).strip().splitlines()[-1:]}"
+            lost = f"{type(error).__name__}: {last_line(error)}"
         host = {"host": self.runner}
         if failure is not None:
             self._driver.send({"t": "fork_failed", **host, "message": failure})
