@@ -4,6 +4,7 @@
 mod case_filter;
 mod dispatcher;
 mod flaky;
+mod nodes;
 mod outcome;
 mod rerun;
 mod select;
