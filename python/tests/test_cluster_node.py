@@ -62,6 +62,7 @@ class Home:
                 "collect_limit": DEADLINE,
                 "environment": environment.describe(str(self.root)),
                 "python_path": [],
+                "stacks": str(self.output) + ".stacks",
                 **order,
             }
         )

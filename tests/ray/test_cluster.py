@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,10 +55,44 @@ def told(outcome: Json) -> tuple[Any, ...]:
     return tuple(json.dumps(outcome.get(name)) for name in names)
 
 
-def slow(count: int) -> str:
-    """A file of this many tests of a fifth of a second: the cases of one function stay together."""
-    tests = (f"def test_{number}(): time.sleep(0.2)\n" for number in range(count))
-    return "import time\n" + "".join(tests)
+class Meeting:
+    """Tests that report their node by a file, and go on when all have leave to."""
+
+    def __init__(self, folder: Path, count: int) -> None:
+        self._folder = folder / "meeting"
+        self._folder.mkdir()
+        # An actor's copy of the project is below a folder that is named after its node.
+        text = f"""
+            import pathlib, time
+
+            def meet():
+                place = pathlib.Path({str(self._folder)!r})
+                (place / pathlib.Path.cwd().parts[-4][:8]).touch()
+                while not (place / "go").exists():
+                    time.sleep(0.02)
+
+            """
+        self.project = Project(folder / "project", {"test_meet.py": text})
+        tests = "".join(f"def test_{number}(): meet()\n" for number in range(count))
+        self.project.write("test_meet.py", self.project.read("test_meet.py") + tests)
+        self._ids = {f"test_meet.py::test_{number}" for number in range(count)}
+
+    def wait_for(self, node: str) -> None:
+        """Wait until a test runs on a node."""
+        end = time.monotonic() + DEADLINE
+        while not (self._folder / node).exists():
+            assert time.monotonic() < end, f"no test came to {node}: {list(self._folder.iterdir())}"
+            time.sleep(0.05)
+
+    def end(self, process: subprocess.Popen[str]) -> list[Json]:
+        """Let the tests go on. Returns their outcomes: each passed once."""
+        (self._folder / "go").touch()
+        output, errors = process.communicate(timeout=DEADLINE)
+        outcomes = list(outcomes_of(iter(output.splitlines())))
+        assert Counter(outcome["id"] for outcome in outcomes) == dict.fromkeys(self._ids, 1), errors
+        assert {outcome["outcome"] for outcome in outcomes} == {"passed"}
+        assert process.returncode == 0
+        return outcomes
 
 
 def test_a_package_has_the_same_outcomes_as_at_home(
@@ -85,45 +120,34 @@ def test_a_package_has_the_same_outcomes_as_at_home(
     assert at_home[0] == remote[0] == 1
     assert sorted(map(told, at_home[1])) == sorted(map(told, remote[1]))
     assert len(at_home[1]) > 150
-    assert len({outcome["node"] for outcome in remote[1]}) == 3
+    assert all(outcome["node"].startswith("127.0.0.1 (") for outcome in remote[1])
     assert not any("node" in outcome for outcome in at_home[1])
 
 
 def test_a_node_that_dies_loses_no_outcome(world: World, nodes: Nodes, tmp_path: Path) -> None:
-    project = Project(tmp_path / "project", {"test_slow.py": slow(90)})
-    process = command(world, project, "--json", "-n3", f"--executor=ray={nodes.address}")
-    assert process.stdout is not None
+    meeting = Meeting(tmp_path, 40)
+    process = command(world, meeting.project, "--json", "-n3", f"--executor=ray={nodes.address}")
     doomed = nodes.others()[0]
-    seen, is_killed = [], False
-    for outcome in outcomes_of(iter(process.stdout.readline, "")):
-        seen.append(outcome)
-        if not is_killed and f"({doomed})" in outcome["node"]:
-            nodes.kill(doomed)
-            is_killed = True
-    assert process.wait(DEADLINE) == 0
-    assert is_killed, "the node had no test"
-    assert Counter(outcome["id"] for outcome in seen) == {
-        f"test_slow.py::test_{number}": 1 for number in range(90)
-    }
-    assert {outcome["outcome"] for outcome in seen} == {"passed"}
+    meeting.wait_for(doomed)
+    nodes.kill(doomed)
+    meeting.end(process)
     nodes.add()
 
 
 def test_a_node_that_joins_gets_tests(world: World, nodes: Nodes, tmp_path: Path) -> None:
-    project = Project(tmp_path / "project", {"test_slow.py": slow(150)})
-    process = command(world, project, "--json", f"--executor=ray={nodes.address}")
-    assert process.stdout is not None
-    joined, places = "", Counter[str]()
-    for outcome in outcomes_of(iter(process.stdout.readline, "")):
-        if not joined:
-            joined = nodes.add()
-        places[outcome["node"].partition("(")[2].rstrip(")")] += 1
-    assert process.wait(DEADLINE) == 0
-    assert places[joined] and sum(places.values()) == 150, places
+    meeting = Meeting(tmp_path, 60)
+    process = command(world, meeting.project, "--json", f"--executor=ray={nodes.address}")
+    meeting.wait_for(nodes.others()[0])
+    joined = nodes.add()
+    meeting.wait_for(joined)
+    outcomes = meeting.end(process)
+    assert any(f"({joined})" in outcome["node"] for outcome in outcomes)
     nodes.kill(joined)
 
 
-def test_a_crash_is_the_fault_of_its_test(world: World, nodes: Nodes, tmp_path: Path) -> None:
+def test_a_crash_and_an_endless_test_are_their_own_fault(
+    world: World, nodes: Nodes, tmp_path: Path
+) -> None:
     text = """
         import os, time
 
@@ -131,17 +155,21 @@ def test_a_crash_is_the_fault_of_its_test(world: World, nodes: Nodes, tmp_path: 
         def test_crash():
             print("last words", flush=True)
             os.abort()
+        def test_endless(): time.sleep(600)
         def test_after(): pass
         """
-    project = Project(tmp_path / "project", {"test_it.py": text})
+    files = {"test_it.py": text, "pytest-lens.toml": "timeoutMs = 2000\n"}
+    project = Project(tmp_path / "project", files)
     status, outcomes = run(world, project, "-n1", f"--executor=ray={nodes.address}")
     found = {outcome["id"].partition("::")[2]: outcome for outcome in outcomes}
     assert {name: outcome["outcome"] for name, outcome in found.items()} == {
         "test_before": "passed",
         "test_crash": "crashed",
+        "test_endless": "timed_out",
         "test_after": "passed",
     }
     assert status == 1 and found["test_crash"]["stdout"] == "last words\n"
+    assert "test_it.py" in found["test_endless"]["longrepr"]
 
 
 async def test_an_editor_runs_edited_code_on_a_cluster(

@@ -30,6 +30,10 @@ _CONNECT_LIMIT = 5.0
 _CALL_LIMIT = 300.0
 
 
+# The pause before a call to an actor that can't be reached for the moment, in seconds.
+_RETRY_INTERVAL = 0.2
+
+
 class ClusterError(Exception):
     """The cluster can't be used; the sentence says why."""
 
@@ -52,18 +56,31 @@ class Remote:
     snapshot: str = ""
     # The number of the last event that was taken from it.
     acknowledged: int = 0
+    # It has had a runner before.
+    was_used: bool = False
     idle_since: float = field(default_factory=time.monotonic)
 
     def call(self, name: str, *args: Any, limit: float = _CALL_LIMIT) -> Any:
-        """Call a method of its `Node`, and return the result; `ClusterError` if it is lost."""
+        """Call a method of its `Node`, and return the result; `ClusterError` if it is lost.
+
+        A call that does not reach the actor is made again, but for that which starts a runner: it
+        may have reached it.
+        """
         import ray
 
-        try:
-            return ray.get(self.handle.call.remote(name, *args), timeout=limit)
-        except ray.exceptions.GetTimeoutError:
-            raise ClusterError(f"it has not answered for {limit:.0f} s") from None
-        except ray.exceptions.RayActorError:
-            raise ClusterError("it has ended") from None
+        until = time.monotonic() + limit
+        while True:
+            try:
+                left = max(0.0, until - time.monotonic())
+                return ray.get(self.handle.call.remote(name, *args), timeout=left)
+            except ray.exceptions.ActorUnavailableError:
+                if name == "start":
+                    raise ClusterError("it can't be reached") from None
+                time.sleep(_RETRY_INTERVAL)
+            except ray.exceptions.GetTimeoutError:
+                raise ClusterError(f"it has not answered for {limit:.0f} s") from None
+            except ray.exceptions.RayActorError:
+                raise ClusterError("it has ended") from None
 
     def post(self, name: str, *args: Any) -> None:
         """Call a method of its `Node` without waiting."""
@@ -92,6 +109,8 @@ class Actors:
 
     def _connect(self, address: str) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        # Under `uv run`, Ray would replace the nodes' interpreters.
+        os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
         if not address or address.startswith("127."):
             # Otherwise Ray replaces the loopback address by one that other machines reach.
             os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
@@ -106,9 +125,8 @@ class Actors:
             ) from None
         _check(address)
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-        if address:
-            options["address"] = address
-        else:
+        options["address"] = address or "local"
+        if not address:
             options["include_dashboard"] = False
         if self._boot.get("packages"):
             options["runtime_env"] = {"uv": self._boot["packages"]}
@@ -158,7 +176,8 @@ class Actors:
                 return present
         try:
             remote.node = ray.get(where)
-        except ray.exceptions.RayActorError as error:
+        except ray.exceptions.RayError as error:
+            self.give_back(remote, is_usable=False)
             raise ClusterError(f"an actor can't be started: {last_line(error)}") from None
         if remote.node not in self._names:
             self._names = {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes()}
@@ -175,7 +194,7 @@ class Actors:
 
         with self._lock:
             if is_usable:
-                remote.idle_since = time.monotonic()
+                remote.idle_since, remote.was_used = time.monotonic(), True
                 self._idle.append(remote)
                 return
             if remote in self._all:

@@ -46,10 +46,12 @@ def main() -> NoReturn:
     except ClusterError as error:
         channel.send({"t": "fatal", "code": "no_cluster", "message": str(error)})
         os._exit(1)
-    with contextlib.suppress(wire.EngineGone):
-        Driver(boot, channel, actors).serve()
-    actors.end()
-    os._exit(0)
+    try:
+        with contextlib.suppress(wire.EngineGone):
+            Driver(boot, channel, actors).serve()
+    finally:
+        actors.end()
+        os._exit(0)
 
 
 class Driver:
@@ -66,6 +68,7 @@ class Driver:
         self.source_folders = environment.source_folders(boot["root"])
         self._relays: dict[str, Relay] = {}
         self._is_used = threading.Event()
+        self._cpus = 0
 
     def serve(self) -> None:
         """Serve until the engine closes the connection; raises `wire.EngineGone` then."""
@@ -91,8 +94,8 @@ class Driver:
             taken = {"id": message["id"], "moved": moved, "files": files, "bytes": size}
             self.send({"t": "snapshot_taken", **taken})
         elif message["t"] == "start_remote":
-            self._is_used.set()
             relay = self._relays[message["host"]] = Relay(self, message, self._boot)
+            self._is_used.set()
             relay.start()
         elif message["t"] == "kill_remote":
             doomed = self._relays.get(message["host"])
@@ -104,21 +107,25 @@ class Driver:
         self._relays.pop(name, None)
 
     def _watch_size(self) -> None:
-        known = None
         while True:
-            cpus = self.actors.cpus()
-            if cpus != known:
-                known = cpus
-                self.send({"t": "cluster_size", "cpus": cpus})
+            self._is_used.clear()
+            with contextlib.suppress(Exception):  # Ray's own, while the head restarts
+                self._look_at_cluster()
             if self._relays:
-                draining = self.actors.draining()
-                for relay in list(self._relays.values()):
-                    relay.drain(draining)
                 time.sleep(_SIZE_INTERVAL)
             else:
-                self._is_used.clear()
                 self._is_used.wait(_IDLE_SIZE_INTERVAL)
-            self.actors.release_idle()
+
+    def _look_at_cluster(self) -> None:
+        cpus = self.actors.cpus()
+        if cpus != self._cpus:
+            self._cpus = cpus
+            self.send({"t": "cluster_size", "cpus": cpus})
+        if self._relays:
+            draining = self.actors.draining()
+            for relay in list(self._relays.values()):
+                relay.drain(draining)
+        self.actors.release_idle()
 
 
 class Relay(threading.Thread):
@@ -134,6 +141,7 @@ class Relay(threading.Thread):
         self._connection: socket.socket | None = None
         self._is_killed = False
         self._is_draining = False
+        self._has_order = False
         self._sent = 0
         self._sending = threading.Lock()
 
@@ -141,9 +149,7 @@ class Relay(threading.Thread):
         """Carry the runner from its start to its end."""
         lost = failure = None
         try:
-            self._remote = self._driver.actors.take(lambda: self._is_killed)
-            self._bring_code(self._remote)
-            self._start_runner(self._remote)
+            self._remote = self._begin()
             failure = self._pass_events(self._remote)
         except ClusterError as error:
             lost = str(error)
@@ -155,18 +161,36 @@ class Relay(threading.Thread):
             self._driver.send({"t": "fork_failed", **host, "message": failure})
         elif lost is not None:
             where = f" on {self._remote.place}" if self._remote is not None else ""
-            text = f"the cluster has lost the runner{where} ({lost})"
+            text = f"was lost by the cluster{where} ({lost})"
             self._driver.send({"t": "lost_remote", **host, "message": text})
         self._close_connection()
         if self._remote is not None:
-            is_usable = lost is None and not self._is_draining
+            is_usable = lost is None and failure is None and not self._is_draining
             self._driver.actors.give_back(self._remote, is_usable)
         self._driver.forget(self.runner)
 
     # The start
 
+    def _begin(self) -> Remote:
+        """Start the runner on an actor; an idle actor may have ended meanwhile."""
+        while True:
+            remote = self._driver.actors.take(lambda: self._is_killed)
+            self._remote = remote
+            try:
+                self._bring_code(remote)
+                self._start_runner(remote)
+            except ClusterError:
+                if not remote.was_used:
+                    raise
+                self._remote = None
+                self._driver.actors.give_back(remote, is_usable=False)
+            else:
+                return remote
+
     def _bring_code(self, remote: Remote) -> None:
         snapshot, snapshots = self._order["snapshot"], self._driver.snapshots
+        if not snapshots.knows(snapshot):
+            raise ClusterError("many newer snapshots have taken the place of the run's own")
         base = remote.snapshot if snapshots.knows(remote.snapshot) else ""
         if base != snapshot:
             changes = snapshots.changes(snapshot, base)
@@ -194,6 +218,7 @@ class Relay(threading.Thread):
         )
         order = {name: self._order[name] for name in wanted}
         order["runner"], order["node"] = self.runner, remote.place
+        order["stacks"] = os.path.join(self._boot["tmp_dir"], f"stacks-{self.runner}")
         order["env"] = {**self._driver.variables, **order["env"]}
         order["environment"] = self._driver.environment
         order["python_path"] = self._driver.source_folders
@@ -249,10 +274,9 @@ class Relay(threading.Thread):
         while True:
             frame = hub.read_frame(connection)
             with contextlib.suppress(Exception):  # a lost actor: the other thread notices it
+                self._send_order(remote, frame or b"")
                 if frame is None:
-                    remote.post("close", self.runner)
                     return
-                self._send_order(remote, frame)
 
     def _send_order(self, remote: Remote, frame: bytes) -> None:
         if b'"deadline_ns":' in frame:
@@ -261,6 +285,7 @@ class Relay(threading.Thread):
             order["left_ns"] = order.pop("deadline_ns") - time.monotonic_ns()
             frame = json.dumps(order, separators=(",", ":")).encode()
         with self._sending:
+            self._has_order = self._has_order or frame.startswith(b'{"t":"run"')
             self._sent += 1
             remote.post("send", self.runner, self._sent, frame)
 
@@ -271,8 +296,8 @@ class Relay(threading.Thread):
         remote = self._remote
         if remote is None or self._is_draining or remote.node not in nodes:
             return
-        self._is_draining = True
-        if self._connection is not None:
+        if self._has_order:  # before that there is no test to finish
+            self._is_draining = True
             self._send_order(remote, b'{"t":"stop"}')
 
     def kill(self) -> None:

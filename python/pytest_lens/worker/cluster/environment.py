@@ -41,7 +41,7 @@ def _is_of_project(found: importlib.metadata.Distribution, root: str) -> bool:
     except (OSError, ValueError):
         return False
     url = str(origin.get("url", ""))
-    return url.startswith("file://") and url[len("file://") :].startswith(root)
+    return url.startswith("file://") and f"{url[len('file://') :]}/".startswith(f"{root}/")
 
 
 def source_folders(root: str) -> list[str]:

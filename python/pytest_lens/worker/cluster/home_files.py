@@ -9,8 +9,8 @@ from . import packs
 from .node_files import Contents
 from .packs import Piece, Tree
 
-# How many snapshots are known: runs may overlap.
-_KNOWN = 4
+# How many snapshots are known: a long run may need one while others come and go.
+_KNOWN = 64
 
 
 class Snapshots:
@@ -26,6 +26,8 @@ class Snapshots:
 
         Returns the files that have changed meanwhile; with such files it is not taken.
         """
+        if base and base not in self._trees:
+            return [base]  # it was refused: a whole one follows
         tree: Tree = {**self._trees.get(base, {}), **changed}
         for name in removed:
             tree.pop(name, None)
@@ -44,6 +46,7 @@ class Snapshots:
             self._contents.add([Piece(entry[1], "", 0, 0, content)])
             missing.discard(entry[1])
         if not moved:
+            self._contents.keep(packs.digests(tree))
             self._trees = {**dict(list(self._trees.items())[1 - _KNOWN :]), snapshot: tree}
         return moved
 

@@ -62,10 +62,6 @@ class Hub:
         """Expect a process that is about to be started or forked."""
         self._expected[name] = (sink, on_hello)
 
-    def forget(self, name: str) -> None:
-        """Turn a process away that has not connected."""
-        self._expected.pop(name, None)
-
     def _accept(self) -> None:
         while True:
             connection, _ = self._listener.accept()
@@ -77,8 +73,10 @@ class Hub:
             if hello is None:
                 return
             message = json.loads(hello)
+            if message["token"] != self.token:
+                return
             expected = self._expected.pop(message["host"], None)
-            if expected is None or message["token"] != self.token:
+            if expected is None:
                 return
             sink, on_hello = expected
             on_hello(Connection(connection, message["pid"]))

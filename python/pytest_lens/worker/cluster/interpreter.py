@@ -22,6 +22,10 @@ Message = dict[str, Any]
 # Receives the name of a forked process, its exit code and its signal.
 OnExit = Callable[[str, Optional[int], Optional[int]], None]
 
+# Ray's own variables would make tests that use Ray join this cluster; the others are of a pytest
+# that has started the node.
+_NOT_THEIRS = ("RAY_", "PYTEST_CURRENT_TEST", "PYTEST_VERSION", "PYTEST_XDIST_")
+
 # How long an interpreter may take to load pytest, in seconds.
 _BOOT_LIMIT = 60
 
@@ -101,8 +105,9 @@ class Interpreter:
             "harmless": [],
             "unsafe": order["unfit"],
         }
-        # Ray's own variables would make tests that use Ray join this cluster.
-        env = {name: text for name, text in os.environ.items() if not name.startswith("RAY_")}
+        env = {name: text for name, text in os.environ.items() if not name.startswith(_NOT_THEIRS)}
+        if env.get("OMP_NUM_THREADS") == "1":
+            del env["OMP_NUM_THREADS"]  # Ray sets it
         env.update(order["env"])
         paths = [str(self._root / path) for path in order["python_path"]]
         env["PYTHONPATH"] = os.pathsep.join([*paths, *filter(None, [env.get("PYTHONPATH")])])
@@ -186,6 +191,8 @@ class Interpreter:
         while True:
             message = session.next(order["collect_limit"])
             if message is None:
+                if session.connection is not None:
+                    process_tree.kill_trees([session.connection.pid])
                 raise Refused("the process that collects the tests ended, or took too long")
             if message["t"] in ("usage_error", "internal_error", "fatal"):
                 raise Refused(message["message"])

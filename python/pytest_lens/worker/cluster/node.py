@@ -5,9 +5,12 @@ It keeps a copy of the project and a warm interpreter, and passes the frames of 
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import re
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -29,14 +32,24 @@ _OUTPUT_INTERVAL = 0.1
 # The longest part of an output file in one event, in bytes.
 _PART = 1 << 20
 
+# The exit of a runner is reported this long after it was seen, if its connection is still open: its
+# last frames may be on their way. In seconds.
+_LAST_FRAMES = 1.0
+
+# How often a runner whose connection has ended is looked for, in seconds.
+_END_INTERVAL = 0.25
+
+# Its parent reports the end of a runner within this time, if the parent lives, in seconds.
+_EXIT_REPORT = 2.0
+
 
 class Node:
     """The driver calls it. Calls may come at the same time; each runner has its name for ever."""
 
     def __init__(self, folder: str, actor: str, home_root: str) -> None:
-        shared = Path(folder)
+        shared = Path(folder).resolve()
         own = shared / actor
-        own.mkdir(parents=True, mode=0o700)
+        self._lock = own_folder(own)
         self._contents = Contents(shared / "contents")
         self._copy = Copy(self._contents, own / "project" / os.path.basename(home_root))
         self._home_root = home_root
@@ -85,6 +98,8 @@ class Node:
         name = order["runner"]
         with self._starting:
             try:
+                if self._runner is not None:
+                    self._runner.remove_files()
                 self._copy.become(self._trees[order["snapshot"]])
                 if not self._interpreter.ready:
                     here = environment.describe(self._home_root)
@@ -103,16 +118,18 @@ class Node:
                 self._interpreter.warm(translated)
                 runner = _Runner(name, self._events, self._copy.root, self._home_root, self._folder)
                 runner.coverage = folders
+                runner.stacks = order["stacks"]
                 self._runner = runner
                 self._interpreter.fork(name, translated, runner.on_hello, runner.on_frame)
             except (Refused, OSError) as error:
                 self._events.add("failed", name, str(error))
+            except Exception as error:  # the driver waits for an event
+                self._events.add("failed", name, f"{type(error).__name__}: {error}")
 
     def _on_exit(self, name: str, code: int | None, signal: int | None) -> None:
         runner = self._runner
         if runner is not None and runner.name == name:
-            runner.send_rest()
-            self._events.add("exited", name, code, signal)
+            threading.Thread(target=runner.end, args=(code, signal), daemon=True).start()
 
     def exchange(self, acknowledged: int, wait: float) -> list[tuple[int, Event]]:
         """Return the events after a number; waits up to `wait` seconds for the first."""
@@ -126,11 +143,6 @@ class Node:
         """Pass a frame on to the runner; `number` counts them from 1, as calls may overtake."""
         if self._runner is not None and self._runner.name == runner:
             self._runner.send(number, frame)
-
-    def close(self, runner: str) -> None:
-        """End a runner's connection, and with it the runner."""
-        if self._runner is not None and self._runner.name == runner:
-            self._runner.close()
 
     def kill(self, runner: str) -> None:
         """Kill a runner's processes."""
@@ -157,7 +169,11 @@ class _Runner:
         # Files here, each with its name at home and the size that was sent.
         self._mirrored: dict[str, tuple[str, int]] = {}
         self._output = ("", "")
+        # The file at home for the stacks of a test that takes too long.
+        self.stacks = ""
         self._lock = threading.RLock()
+        self._closed = threading.Event()
+        self._has_ended = False
 
     def on_hello(self, connection: Connection) -> None:
         """It has connected."""
@@ -170,6 +186,8 @@ class _Runner:
             if frame is None:
                 self.send_rest()
                 self._events.add("closed", self.name)
+                self._closed.set()
+                threading.Thread(target=self._await_end, daemon=True).start()
                 return
             if b'"t":"started"' not in frame[:64]:
                 self.look()
@@ -181,10 +199,8 @@ class _Runner:
         message = json.loads(frame)
         stacks = message.get("stacks")
         if stacks:
-            home = f"{self._output[1]}.stacks" if self._output[1] else ""
-            message["stacks"] = home or None
-            if home:
-                self._mirrored[stacks] = (home, 0)
+            self._mirrored[stacks] = (self.stacks, 0)
+            message["stacks"] = self.stacks
         folder = message.get("artifacts")
         if folder:
             home = self._output[1] + folder[len(self._output[0]) :]
@@ -226,12 +242,39 @@ class _Runner:
             _rename_measured_files(coverage[0], str(self._root), self._home_root)
             self._send_folder(*coverage)
 
+    def end(self, code: int | None, signal: int | None) -> None:
+        """Report its exit once, after all its frames."""
+        if self._connection is not None:
+            self._closed.wait(_LAST_FRAMES)
+        self.send_rest()
+        with self._lock:
+            has_ended, self._has_ended = self._has_ended, True
+        if not has_ended:
+            self._events.add("exited", self.name, code, signal)
+
+    def _await_end(self) -> None:
+        """Report the end where its parent has ended, too, and can't."""
+        assert self._connection is not None
+        while os.path.exists(f"/proc/{self._connection.pid}") and not self._has_ended:
+            time.sleep(_END_INTERVAL)
+        time.sleep(_EXIT_REPORT)
+        self.end(None, None)
+
+    def remove_files(self) -> None:
+        """Remove its temporary files; the next runner has its own."""
+        shutil.rmtree(self._folder / "tmp" / self.name, ignore_errors=True)
+        shutil.rmtree(self._folder / "output", ignore_errors=True)
+        shutil.rmtree(self._folder / f"coverage-{self.name}", ignore_errors=True)
+
     def send(self, number: int, frame: bytes) -> None:
-        """Pass frames on in their order."""
+        """Pass frames on in their order; an empty one ends the connection."""
         with self._lock:
             self._waiting[number] = frame
             while (following := self._waiting.pop(self._next, None)) is not None:
                 self._next += 1
+                if not following:
+                    self.close()
+                    return
                 if b'"t":"run"' in following[:32]:
                     following = self._run_here(following)
                 if self._connection is not None:
@@ -266,10 +309,27 @@ class _Runner:
 
 def _translated(order: Message, home_root: str, root: str) -> Message:
     """An order whose options name paths of this node."""
-    text = json.dumps(order["options"])
+    text = json.dumps(order["options"], ensure_ascii=False)
     pattern = re.escape(_in_json(home_root).decode()) + r"(?![\w.-])"
     here = _in_json(root).decode()
     return {**order, "options": json.loads(re.sub(pattern, lambda _: here, text))}
+
+
+def own_folder(folder: Path) -> int:
+    """Make an actor's folder, locked by the descriptor; removes those of ended actors."""
+    shared = folder.parent
+    shared.mkdir(parents=True, mode=0o700, exist_ok=True)
+    for lock in shared.glob("*/lock"):
+        with contextlib.suppress(OSError), open(lock) as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(lock.parent, ignore_errors=True)
+    # It appears with its lock: until then no other actor takes it for an abandoned one.
+    making = folder.with_name(f".{folder.name}")
+    making.mkdir(mode=0o700)
+    held = os.open(making / "lock", os.O_WRONLY | os.O_CREAT, 0o600)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    making.rename(folder)
+    return held
 
 
 def _in_json(path: str) -> bytes:

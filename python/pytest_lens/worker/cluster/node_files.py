@@ -57,6 +57,12 @@ class Contents:
             file.write(content)
         os.replace(temporary, self.path(digest))
 
+    def keep(self, digests: set[str]) -> None:
+        """Note that contents are in use."""
+        for digest in digests:
+            with contextlib.suppress(FileNotFoundError):
+                os.utime(self.path(digest))
+
     def _prune(self) -> None:
         oldest = time.time() - _CONTENT_AGE
         for entry in os.scandir(self._folder):

@@ -14,6 +14,7 @@ pub(crate) struct ClusterBoot {
     pub host: String,
     pub root: String,
     pub cache_dir: String,
+    pub tmp_dir: String,
     /// `HOST:PORT`; without one, the driver starts a cluster on this machine.
     pub address: Option<String>,
     /// Packages that Ray installs on the nodes.

@@ -31,6 +31,8 @@ struct State {
     modified: SystemTime,
     changed_ns: i64,
     size: u64,
+    /// When it was read, every later change had another time; never true of a link to a file outside of the root.
+    is_settled: bool,
 }
 
 impl CodeSnapshots {
@@ -43,12 +45,14 @@ impl CodeSnapshots {
         let now = SystemTime::now();
         let mut present = BTreeMap::new();
         for (name, path, data) in self.files() {
-            let state = State {
-                modified: data.modified().unwrap_or(SystemTime::UNIX_EPOCH),
+            let modified = data.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+            let mut state = State {
+                modified,
                 changed_ns: entry_changed_ns(&data),
                 size: data.len(),
+                is_settled: now.duration_since(modified).is_ok_and(|age| age > SETTLED),
             };
-            let known = self.known.get(&name).filter(|(before, _)| *before == state && is_settled(&state, now));
+            let known = self.known.get(&name).filter(|(before, _)| before.is_settled && *before == state);
             let entry = match known {
                 Some((_, entry)) => entry.clone(),
                 // A file that goes or can't be read meanwhile is not there.
@@ -57,6 +61,7 @@ impl CodeSnapshots {
                     Ok(None) | Err(_) => continue,
                 },
             };
+            state.is_settled &= !data.is_symlink() || matches!(entry, TreeEntry::Link(..));
             present.insert(name, (state, entry));
         }
         let id = name_of(&present);
@@ -81,6 +86,7 @@ impl CodeSnapshots {
         let walk = WalkBuilder::new(&self.root)
             .hidden(false)
             .require_git(false)
+            .ignore(false)
             .filter_entry(|entry| !is_left_out(entry.path()))
             .build();
         walk.flatten().filter_map(move |entry| {
@@ -97,10 +103,6 @@ fn is_left_out(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default();
     matches!(name.to_str(), Some(".git" | ".hg" | ".svn" | "__pycache__" | ".pytest_cache" | "node_modules"))
         || path.join("pyvenv.cfg").is_file()
-}
-
-fn is_settled(state: &State, now: SystemTime) -> bool {
-    now.duration_since(state.modified).is_ok_and(|age| age > SETTLED)
 }
 
 /// The entry of a file; `None` for sockets and the like. A link that leads out of the root is the file behind it.

@@ -224,6 +224,15 @@ async fn serve(stream: WorkerStream, token: String, expected: Arc<DashMap<String
     let (sender, receiver) = mpsc::unbounded_channel();
     tokio::spawn(write_out(outgoing, receiver));
     let liveness = Arc::new(Liveness::of(pid));
+    let end = if node.is_some() {
+        ExitStatus {
+            note: Some("was lost: the cluster's driver has ended".into()),
+            was_lost: true,
+            ..ExitStatus::default()
+        }
+    } else {
+        ExitStatus::default()
+    };
     let events = {
         let Some(mut entry) = expected.get_mut(&host) else { return };
         let Some(hello) = entry.hello.take() else { return };
@@ -233,7 +242,7 @@ async fn serve(stream: WorkerStream, token: String, expected: Arc<DashMap<String
         }
         entry.events.clone()
     };
-    let ending = watch_end(Arc::clone(&liveness), host.clone(), parent, Arc::clone(&expected));
+    let ending = watch_end(Arc::clone(&liveness), host.clone(), parent, Arc::clone(&expected), end);
     tokio::spawn(ending);
     loop {
         let event = match incoming.next().await {
@@ -274,12 +283,13 @@ async fn serve(stream: WorkerStream, token: String, expected: Arc<DashMap<String
 }
 
 /// Makes sure that the end of a process is reported if no process is left that could report it: its parent may have
-/// ended before or with it, or be stopped.
+/// ended before or with it, or be stopped. `end`: what is known of its end then.
 async fn watch_end(
     liveness: Arc<Liveness>,
     host: String,
     parent: Option<String>,
     expected: Arc<DashMap<String, Expected>>,
+    end: ExitStatus,
 ) {
     liveness.end().await;
     liveness.set_ended();
@@ -293,7 +303,7 @@ async fn watch_end(
     let _ = tokio::time::timeout(LAST_MESSAGES_GRACE, orphaned).await;
     let unknown = expected.get(&host).is_some_and(|entry| entry.exit.is_none());
     if unknown {
-        route_exit(&expected, &host, ExitStatus::default());
+        route_exit(&expected, &host, end);
     }
 }
 

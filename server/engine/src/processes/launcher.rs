@@ -267,8 +267,8 @@ impl Launcher {
         serde_json::to_string(&boot).map_err(|error| StartError::Failed(error.to_string()))
     }
 
-    /// Starts the driver of a cluster. Its first message follows.
-    pub(crate) async fn start_driver(&self, config: &RayConfig) -> Result<Arrival, StartError> {
+    /// Starts the driver of a cluster. Its first message follows; until then the guard ends it.
+    pub(crate) async fn start_driver(&self, config: &RayConfig) -> Result<(Arrival, KillOnDrop), StartError> {
         let awaited = self.hub.expect("cluster");
         let boot = ClusterBoot {
             socket: self.hub.address().into(),
@@ -276,6 +276,7 @@ impl Launcher {
             host: awaited.id.clone(),
             root: self.root.to_string_lossy().into(),
             cache_dir: self.cache_dir.to_string_lossy().into(),
+            tmp_dir: self.tmp_dir.to_string_lossy().into(),
             address: config.address.clone(),
             packages: config.packages.clone(),
         };
@@ -283,9 +284,13 @@ impl Launcher {
         let mut command = self.command(&[], &program_of(&self.worker_dir, DRIVER), boot);
         let (ended, ending) = watch::channel(false);
         let child = self.spawn(&mut command, ending)?;
+        let starting = KillOnDrop(child.id().and_then(|pid| i32::try_from(pid).ok()));
         let printed = self.watch_child(child, awaited.id.clone(), ended);
         let arrived = Process::arrive(awaited, BOOT_LIMIT, None).await;
-        arrived.map_err(|error| StartError::Failed(format!("the cluster's driver: {error}{}", printed.last_line())))
+        let said = || printed.last_line();
+        let arrived =
+            arrived.map_err(|error| StartError::Failed(format!("the cluster's driver: {error}{}", said())))?;
+        Ok((arrived, starting))
     }
 
     fn command(&self, flags: &[&str], program: &str, boot: String) -> Command {

@@ -81,7 +81,7 @@ impl RayCluster {
     ///
     /// A sentence: Ray is missing, or no cluster answers.
     pub(crate) async fn connect(launcher: &Launcher, root: PathBuf, config: RayConfig) -> Result<Self, StartError> {
-        let (driver, mut events) = launcher.start_driver(&config).await?;
+        let ((driver, mut events), mut starting) = launcher.start_driver(&config).await?;
         let (version, cpus) = match timeout(CLUSTER_LIMIT, ready(&mut events)).await {
             Ok(ready) => ready?,
             Err(_) => {
@@ -89,6 +89,7 @@ impl RayCluster {
                 return Err(StartError::Failed(format!("the Ray cluster did not answer within {limit} s")));
             }
         };
+        starting.0 = None;
         tracing::info!(version, cpus, "connected to a Ray cluster");
         let (cpus_tx, cpus) = watch::channel(cpus);
         let (taken_tx, taken) = mpsc::unbounded_channel();

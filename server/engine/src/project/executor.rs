@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use pytest_lens_protocol::{ErrorCode, Executor, RayConfig, Settings};
+use pytest_lens_protocol::{ErrorCode, Executor, RayConfig, Settings, WorkerCount};
 
 use super::Project;
 use super::plan_run::RunRequest;
@@ -72,7 +72,8 @@ impl Project {
             unfit,
             collect_limit: self.collect_limit(),
         };
-        let grows = request.workers.is_none();
+        let is_fixed = matches!(self.state.settings.load().workers, Some(WorkerCount::Fixed(_)));
+        let grows = request.workers.is_none() && !is_fixed && !collected.one_controller;
         let address = cluster.config.address.as_deref().unwrap_or("this machine");
         let summary = format!(
             "ray: {} CPUs at {address} (Ray {}), {} files of {}",

@@ -32,8 +32,9 @@ pub(super) struct Round {
     pending: PendingRunners,
     arrivals_tx: mpsc::UnboundedSender<(usize, ProcessEvent)>,
     arrivals: Arrivals,
-    /// Number of runners that ended before they started a test.
-    early_exits: u32,
+    /// Runners that ended before they started a test: each counts as many as there are runners, but 1 if its node has
+    /// gone.
+    early_exits: usize,
     /// The deadline for runners to report that they are done, after every test has its outcome.
     done_deadline: Option<Instant>,
 }
@@ -193,7 +194,9 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         // A test may start while a stop is on its way. Only a runner's own report shows that it starts no more tests,
         // and whether a test interrupted the session.
         let settled = round.dispatcher.has_all_verdicts() && !(awaited && self.plan.selected.is_empty());
-        (settled || !awaited) && round.slots.values().all(|slot| slot.is_settled(settled))
+        // A runner on a node that goes is done before its tests have gone elsewhere.
+        let goes_on = self.plan.remote.is_some() && self.wants_runners() && !round.dispatcher.is_done();
+        (settled || !(awaited || goes_on)) && round.slots.values().all(|slot| slot.is_settled(settled))
     }
 
     /// Once every test has its outcome, informs the runners that no more tests follow.
@@ -239,8 +242,13 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         let ended = round.slots.iter().filter(|(_, slot)| slot.is_over()).map(|(&worker, _)| worker);
         for worker in ended.collect::<Vec<_>>() {
             let Some(slot) = round.slots.remove(&worker) else { continue };
-            if !slot.began && !slot.done && !slot.exit.as_ref().is_some_and(|exit| exit.was_lost) {
-                round.early_exits += 1;
+            if !slot.began && !slot.done {
+                let has_lost_node = slot.exit.as_ref().is_some_and(|exit| exit.was_lost);
+                let has_left =
+                    slot.runner.node().is_some() && slot.exit.as_ref().is_some_and(|exit| exit.code == Some(0));
+                // Nodes come and go; but something is wrong where none stays.
+                let limit_used = if has_lost_node || has_left { 1 } else { round.workers.max(2) };
+                round.early_exits += limit_used;
             }
             // At a terminal, Ctrl-C is meant for the whole run.
             let is_interrupt =
@@ -250,7 +258,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
             if is_interrupt {
                 self.ending.interrupted.get_or_insert_with(|| "KeyboardInterrupt".into());
             }
-            if round.early_exits >= 2 {
+            if round.early_exits >= 2 * round.workers.max(2) {
                 self.ending.fault.get_or_insert_with(|| "processes that run tests end before they start one".into());
             } else if round.dispatcher.needs_worker() && self.plan.kind.debug_process().is_some() {
                 let ended = || "the process under the debugger has ended".into();
@@ -274,7 +282,8 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
     fn grow(&mut self, round: &mut Round) {
         let Some(size) = &mut self.cluster_size else { return };
         let (wanted, present) = (*size.borrow_and_update(), round.slots.len() + round.pending.len());
-        let more = wanted.saturating_sub(present).min(round.dispatcher.waiting_units());
+        let more =
+            wanted.saturating_sub(present).min(round.dispatcher.waiting_units().saturating_sub(round.pending.len()));
         if self.wants_runners() {
             (0..more).for_each(|_| self.add_worker(round));
         }
