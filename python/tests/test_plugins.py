@@ -86,7 +86,8 @@ def test_p16_the_workers_files_take_what_projects_replace_from_one_module() -> N
     apart = {"unpatched.py", "coverage_report.py", "stat_watch.py", "random_draws.py"}
     apart.add("unseeded_generators.py")
     for path in sorted(WORKER.rglob("*.py")):
-        if path.name not in apart:
+        # No test runs in the processes of a cluster's driver and actors.
+        if path.name not in apart and path.parent.name != "cluster":
             assert not direct.findall(path.read_text()), path
 
 
