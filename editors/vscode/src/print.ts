@@ -27,7 +27,9 @@ function paint(text: string, ...codes: number[]): string {
 }
 
 /** The line with a test's outcome. */
-export function heading(outcome: Pick<TestOutcome, "id" | "outcome" | "durationMs" | "attempt" | "willRerun" | "node">): string {
+export function heading(
+  outcome: Pick<TestOutcome, "id" | "outcome" | "durationMs" | "attempt" | "willRerun" | "node">,
+): string {
   const { id, outcome: what, durationMs, attempt, willRerun, node } = outcome;
   const ran = what !== "not_run" && what !== "skipped";
   const took = ran ? paint(` ${duration(durationMs)}`, DIM) : "";
