@@ -211,7 +211,8 @@ async fn a_streaming_run_outlives_its_client_and_keeps_an_idle_daemon_alive() {
                 def test_1():\n    open('begun', 'w').close()\n    end = time.monotonic() + 30\n    \
                 while not pathlib.Path('go').exists():\n        assert time.monotonic() < end\n        time.sleep(0.01)\n";
     let lab = Lab::open(&[("test_a.py", text)]).await;
-    let idle = Duration::from_millis(1);
+    // Long enough for the first client to come, and shorter than the start of a run.
+    let idle = Duration::from_millis(100);
     let mut daemon = Daemon::over(&lab.bench, Some(idle)).await;
     let mut client = daemon.client().await;
     let request = Request::RunStream {
