@@ -53,7 +53,7 @@ pub(crate) struct RemoteOrder {
     pub options: WorkerOptions,
     /// The variables of the project's interpreters.
     pub env: BTreeMap<String, String>,
-    /// As in [`Boot`].
+    /// As in the start message of an interpreter.
     pub preload: Vec<String>,
     pub unfit: Vec<String>,
     /// The longest time for its collection, in seconds.
