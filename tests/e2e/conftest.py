@@ -1,25 +1,3 @@
-"""A world for the binary, one for each module: no test sees another module's history."""
+"""The fixtures of these tests are a plugin, which other folders share."""
 
-from __future__ import annotations
-
-from collections.abc import AsyncIterator
-
-import pytest
-import pytest_asyncio
-from editor import Editor
-from world import World
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """Home, caches and state of the binaries that a module starts."""
-    return World(tmp_path_factory.mktemp("home"))
-
-
-@pytest_asyncio.fixture(autouse=True)
-async def nothing_left_running() -> AsyncIterator[None]:
-    """A test that fails does not leave its own server running; those of its module continue."""
-    before = list(Editor.running)
-    yield
-    for editor in [editor for editor in Editor.running if editor not in before]:
-        await editor.abandon()
+pytest_plugins = ["world_fixtures"]

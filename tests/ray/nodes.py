@@ -8,6 +8,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 # Ray replaces loopback addresses otherwise.
@@ -56,6 +59,18 @@ class Nodes:
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait(60)
+
+
+@contextmanager
+def cluster(count: int) -> Iterator[Nodes]:
+    """Return the nodes of a cluster, which ends with the block."""
+    # Ray's sockets need a short path.
+    with tempfile.TemporaryDirectory(prefix="lens-ray-", ignore_cleanup_errors=True) as folder:
+        nodes = Nodes(count, Path(folder))
+        try:
+            yield nodes
+        finally:
+            nodes.end()
 
 
 def _serve(count: int) -> None:

@@ -16,29 +16,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
 
 from daemon import Daemon
-from nodes import Nodes
+from nodes import cluster
 from world import Project, World, binary
 
 _SLEEP = 0.02
 _FILES = 20
-
-
-@contextmanager
-def cluster(count: int) -> Iterator[Nodes]:
-    """Return the nodes of a cluster, which ends with the block."""
-    with tempfile.TemporaryDirectory(prefix="lens-ray-", ignore_cleanup_errors=True) as folder:
-        nodes = Nodes(count, Path(folder))
-        try:
-            yield nodes
-        finally:
-            nodes.end()
 
 
 class Bench:

@@ -11,7 +11,6 @@ import contextlib
 import json
 import logging
 import os
-import socket
 import threading
 import time
 from pathlib import Path
@@ -138,7 +137,7 @@ class Relay(threading.Thread):
         self._order = order
         self._boot = boot
         self._remote: Remote | None = None
-        self._connection: socket.socket | None = None
+        self._connection: hub.Connection | None = None
         self._is_killed = False
         self._is_draining = False
         self._has_order = False
@@ -251,9 +250,7 @@ class Relay(threading.Thread):
         elif kind == "closed":
             self._close_connection()
         elif kind == "frame" and self._connection is not None:
-            # The engine may have closed it: it wants nothing of the runner any more.
-            with contextlib.suppress(OSError):
-                self._connection.sendall(len(frame).to_bytes(4, "little") + frame)
+            self._connection.send(frame)
 
     def _tell_exit(self, code: int | None, signal: int | None) -> None:
         self._close_connection()
@@ -261,22 +258,20 @@ class Relay(threading.Thread):
         self._driver.send({"t": "exited", **exit_})
 
     def _connect(self, remote: Remote) -> None:
-        connection = socket.socket(socket.AF_UNIX)
-        connection.connect(self._boot["socket"])
+        stream = wire.dial(self._boot["socket"])
+        # The process is not of this machine: this one stands for it.
+        self._connection = hub.Connection(stream, os.getpid())
         hello = {"t": "hello", "token": self._boot["token"], "host": self.runner}
-        # The process is not of this machine: its connection stands for this one.
-        text = json.dumps({**hello, "pid": os.getpid(), "node": remote.place}).encode()
-        connection.sendall(len(text).to_bytes(4, "little") + text)
-        self._connection = connection
-        threading.Thread(target=self._pass_orders, args=(remote, connection), daemon=True).start()
+        self._connection.send_message({**hello, "pid": os.getpid(), "node": remote.place})
+        threading.Thread(target=self._pass_orders, args=(remote, stream), daemon=True).start()
 
-    def _pass_orders(self, remote: Remote, connection: socket.socket) -> None:
-        while True:
-            frame = hub.read_frame(connection)
+    def _pass_orders(self, remote: Remote, stream: wire.Socket) -> None:
+        frame: bytes | None = b""
+        while frame is not None:
+            frame = hub.read_frame(stream)
             with contextlib.suppress(Exception):  # a lost actor: the other thread notices it
                 self._send_order(remote, frame or b"")
-                if frame is None:
-                    return
+        stream.close()
 
     def _send_order(self, remote: Remote, frame: bytes) -> None:
         if b'"deadline_ns":' in frame:
@@ -310,8 +305,6 @@ class Relay(threading.Thread):
     def _close_connection(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
             connection.close()
 
 

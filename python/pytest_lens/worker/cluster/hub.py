@@ -15,6 +15,11 @@ import tempfile
 import threading
 from typing import Any, Callable, Optional
 
+from .. import wire
+
+# The type of `wire.dial`, which is that of Python's own sockets, too.
+Socket = wire.Socket
+
 # Receives each frame, and None at the end of the connection.
 Sink = Callable[[Optional[bytes]], None]
 
@@ -24,7 +29,7 @@ _LENGTH = struct.Struct("<I")
 class Connection:
     """The connection of one process."""
 
-    def __init__(self, connection: socket.socket, pid: int) -> None:
+    def __init__(self, connection: Socket, pid: int) -> None:
         self._socket = connection
         self._sending = threading.Lock()
         self.pid = pid
@@ -87,13 +92,13 @@ class Hub:
                     return
 
 
-def read_frame(connection: socket.socket) -> bytes | None:
+def read_frame(connection: Socket) -> bytes | None:
     """Return the next frame, without its length; None at the end of the connection."""
     head = _read(connection, 4)
     return _read(connection, _LENGTH.unpack(head)[0]) if head is not None else None
 
 
-def _read(connection: socket.socket, size: int) -> bytes | None:
+def _read(connection: Socket, size: int) -> bytes | None:
     parts = bytearray()
     while len(parts) < size:
         try:
