@@ -27,6 +27,7 @@ export const SETTING_KEYS = [
   "flaky.window",
   "executor",
   "ray.address",
+  "ray.packages",
   "impact.record",
 ] as const;
 

@@ -139,7 +139,7 @@ impl Engine {
     /// Ends every project: kills the runs and waits until their processes are gone.
     pub async fn shutdown(&self) {
         self.shared.ending.store(true, Ordering::Relaxed);
-        self.shared.idle_runs.make_way().await;
+        let _in_use = self.shared.idle_runs.make_way().await;
         // A project that is being opened is closed as well, unless its interpreter takes too long; that interpreter
         // ends when it finds no engine to report to.
         let _opening = tokio::time::timeout(OPENING_LIMIT, self.shared.opening.lock()).await;

@@ -2,6 +2,7 @@
 //! and each once for an outcome. A request that needs the machine ends such a run before it is carried out.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -16,18 +17,46 @@ use crate::timing::IDLE_INTERVAL;
 /// When the engine was last used, and the run that it makes for itself.
 pub(crate) struct IdleRuns {
     used: watch::Sender<Instant>,
+    /// The requests that are being carried out.
+    requests: AtomicUsize,
     /// Held as long as such a run goes on.
     running: tokio::sync::Mutex<()>,
-    /// The number of the last change of each project's files.
-    changes: Mutex<HashMap<String, u64>>,
+    /// By project, its state as the last use was determined.
+    seen: Mutex<HashMap<String, Seen>>,
+}
+
+/// A project's state. A later one is another.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    /// The number of the last change of its files.
+    change: u64,
+    /// The number of the last event. A run has several, so a short one between two looks is seen as well.
+    event: u64,
+}
+
+impl Seen {
+    fn of(project: &Project) -> Self {
+        Seen { change: project.state.changes.last(), event: project.state.log.last() }
+    }
+}
+
+/// A request that is being carried out: until it is dropped, the engine is in use.
+pub(crate) struct InUse<'a>(&'a IdleRuns);
+
+impl Drop for InUse<'_> {
+    fn drop(&mut self) {
+        self.0.used.send_replace(Instant::now());
+        self.0.requests.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Default for IdleRuns {
     fn default() -> Self {
         IdleRuns {
             used: watch::Sender::new(Instant::now()),
+            requests: AtomicUsize::new(0),
             running: tokio::sync::Mutex::default(),
-            changes: Mutex::default(),
+            seen: Mutex::default(),
         }
     }
 }
@@ -65,24 +94,31 @@ pub(crate) fn makes_way_for(request: &Request) -> bool {
 
 impl IdleRuns {
     /// Somebody uses the engine: ends the run that it makes for itself, if there is one, and waits until it has ended.
-    pub(crate) async fn make_way(&self) {
+    /// None begins until the result is dropped.
+    pub(crate) async fn make_way(&self) -> InUse<'_> {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        let in_use = InUse(self);
         self.used.send_replace(Instant::now());
         drop(self.running.lock().await);
+        in_use
     }
 
     /// Whether a file of a project has changed that nobody has looked at yet.
     fn has_changed(&self, project: &Project) -> bool {
-        let changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
-        changes.get(&project.id) != Some(&project.state.changes.last())
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.get(&project.id).map(|seen| seen.change) != Some(project.state.changes.last())
     }
 
     /// When the engine was last used: by a request, a run, or a change of a file.
     fn last_use(&self, projects: &[Arc<Project>]) -> Instant {
-        let present: HashMap<String, u64> =
-            projects.iter().map(|project| (project.id.clone(), project.state.changes.last())).collect();
-        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
-        if *changes != present || projects.iter().any(|project| project.state.is_busy()) {
-            *changes = present;
+        let present: HashMap<String, Seen> =
+            projects.iter().map(|project| (project.id.clone(), Seen::of(project))).collect();
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_used = self.requests.load(Ordering::Relaxed) > 0
+            || *seen != present
+            || projects.iter().any(|project| project.state.is_busy());
+        if is_used {
+            *seen = present;
             self.used.send_replace(Instant::now());
         }
         *self.used.borrow()

@@ -34,9 +34,10 @@ pub(crate) type Answered = Result<Response, Refusal>;
 
 /// Carries out one request: over all projects of its context, if there are several.
 pub(crate) async fn answer(session: &Session, request: Request) -> Answered {
-    if idle_runs::makes_way_for(&request) {
-        session.shared.idle_runs.make_way().await;
-    }
+    let _in_use = match idle_runs::makes_way_for(&request) {
+        true => Some(session.shared.idle_runs.make_way().await),
+        false => None,
+    };
     match family::answer(session, request).await {
         Ok(answered) => answered,
         Err(request) => alone(session, request).await,
