@@ -34,7 +34,7 @@ Message = dict[str, Any]
 def compiled_worker() -> Path:
     """Return a folder for `sys.path` with the worker in it, compiled, as the real engine's cache
     holds it: to compile it takes as long as all else that an interpreter does until it is
-    ready.
+    ready. Engines have links to it: to create and delete so many files takes long, too.
     """
     folder = Path(tempfile.mkdtemp(prefix="lens-worker"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -112,7 +112,7 @@ class Engine:
         self.always_fresh = always_fresh
         self.python = python
         self.state = Path(tempfile.mkdtemp(prefix="lens"))
-        shutil.copytree(compiled_worker(), self.state / "code")
+        (self.state / "code").symlink_to(compiled_worker())
         for name in ("cache", "tmp"):
             (self.state / name).mkdir()
         self.changed = threading.Condition()
@@ -218,12 +218,17 @@ class Engine:
         )
         full = {key: value for key, value in os.environ.items() if not key.startswith(UNWANTED)}
         full.update(env or {}, PYTEST_LENS_BOOT=json.dumps(settings))
-        is_special = self.python != sys.executable or any(
-            name.startswith("PYTHON") for name in full
-        )
+        is_special = self.python != sys.executable or self._changes_start(full)
         is_warm = not (self.always_fresh or prelude or is_special)
         self.processes.append((self._warm if is_warm else self._fresh)(name, code, full))
         return self.host(name)
+
+    def _changes_start(self, env: dict[str, str]) -> bool:
+        """Whether variables change more of Python's start than `sys.path`."""
+        folders = [self.root / folder for folder in env.get("PYTHONPATH", "").split(os.pathsep)]
+        return any(name.startswith("PYTHON") and name != "PYTHONPATH" for name in env) or any(
+            (folder / "sitecustomize.py").exists() for folder in folders
+        )
 
     def _warm(self, name: str, code: str, env: dict[str, str]) -> WarmProcess:
         return warm(self.python).run(code, self.root, env, self.state / f"{name}.out")

@@ -53,7 +53,7 @@ class WarmPython:
             env = {name: value for name, value in os.environ.items() if not name.startswith("PY")}
             program = (
                 f"import sys;sys.path.insert(0,{str(Path(__file__).parent)!r});"
-                f"import warm_python;warm_python.serve({theirs.fileno()})"
+                f"import warm_python;exec(warm_python.serve({theirs.fileno()}))"
             )
             self._process = subprocess.Popen(
                 [python, "-c", program], env=env, pass_fds=[theirs.fileno()]
@@ -76,8 +76,8 @@ def warm(python: str) -> WarmPython:
     return WarmPython(python)
 
 
-def serve(descriptor: int) -> None:
-    """Answer requests until the other end closes; a fork returns from here to run its program."""
+def serve(descriptor: int) -> str:
+    """Answer requests until the other end closes; in a fork, return the program that it runs."""
     connection = socket.socket(fileno=descriptor)
     sys.path.remove(os.path.dirname(os.path.abspath(__file__)))
     import pytest  # noqa: F401
@@ -92,7 +92,7 @@ def serve(descriptor: int) -> None:
         pid = os.fork()
         if pid == 0:
             connection.close()
-            _become(request)
+            return _become(request)
         _send(connection, pid)
 
 
@@ -108,8 +108,8 @@ def _status(pid: int, seconds: float) -> int | None:
     return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
 
-def _become(request: dict[str, Any]) -> None:
-    """Run a program, in the state in which a new interpreter runs it; never returns."""
+def _become(request: dict[str, Any]) -> str:
+    """Return the program, in the state in which a new interpreter runs it."""
     nothing = os.open(os.devnull, os.O_RDONLY)
     output = os.open(request["output"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(nothing, 0)
@@ -120,15 +120,14 @@ def _become(request: dict[str, Any]) -> None:
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])
+    # Behind the current folder, absolute and once, as `site` leaves them.
+    folders = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    sys.path[1:1] = dict.fromkeys(map(os.path.abspath, folders))
     sys.modules.pop("warm_python")
     names = vars(sys.modules["__main__"])
     names.pop("warm_python")
-    try:
-        exec(request["program"], names)
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
-        os._exit(1)
-    os._exit(0)
+    program: str = request["program"]
+    return program
 
 
 def _send(connection: socket.socket, message: Any) -> None:
