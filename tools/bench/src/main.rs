@@ -9,6 +9,7 @@ mod edits;
 mod history;
 mod latency;
 mod projects;
+mod scale;
 mod server;
 mod socket;
 mod suites;
@@ -41,8 +42,8 @@ struct Options {
 }
 
 /// The parts that can be measured separately.
-const PARTS: [&str; 10] =
-    ["control", "edits", "history", "latency", "lenses", "listing", "memory", "socket", "suites", "tree"];
+const PARTS: [&str; 11] =
+    ["control", "edits", "history", "latency", "lenses", "listing", "memory", "scale", "socket", "suites", "tree"];
 
 /// The interpreter and binary that the generated projects run with.
 const REQUIREMENTS: &str = "iniconfig==2.3.1\nnumpy==2.4.6\npackaging==26.3\npandas==3.1.1\npluggy==1.7.0\npygments==2.21.0\n\
@@ -154,6 +155,10 @@ fn run(options: &Options) -> Result<bool> {
         note("a project of 3,000 tests");
         let medium = projects::plain(&home.join("medium"), 60, 50)?;
         figures.push(server::memory(&binary, &venv, &medium, &state)?);
+    }
+    if wanted("scale") {
+        note("simulated runners");
+        figures.extend(scale::measure()?);
     }
     if wanted("tree") {
         note("a repository of 100,000 tests");

@@ -164,8 +164,7 @@ impl Dispatcher {
                 return;
             }
             // A worker that still has tests leaves units to those that have none.
-            let spare =
-                worker.held.is_empty() || self.queue.len() > self.idle_workers() || self.nobody_else_can(worker);
+            let spare = worker.held.is_empty() || self.has_unit_for_all_idle() || self.nobody_else_can(worker);
             worker.unit = if spare { self.take_unit(worker) } else { VecDeque::new() };
             if worker.unit.is_empty() {
                 // Tests that another worker turns out to lack go to those that are left.
@@ -177,7 +176,7 @@ impl Dispatcher {
 
     /// The next unit, as far as the worker has its tests.
     fn take_unit(&mut self, worker: &Worker) -> VecDeque<usize> {
-        if worker.lacks.as_ref().is_none_or(BTreeSet::is_empty) {
+        if worker.has_all() {
             return self.queue.pop_front().unwrap_or_default();
         }
         let Some(at) = self.queue.iter().position(|unit| unit.iter().any(|index| worker.has(*index))) else {
@@ -194,8 +193,18 @@ impl Dispatcher {
     /// Whether a test waits that this worker has, and no other one that still takes tests.
     fn nobody_else_can(&self, worker: &Worker) -> bool {
         let others = || self.workers.values().filter(|other| !other.ended);
+        // Looking at each waiting test is for the rare case that all others lack some.
+        if others().any(Worker::has_all) {
+            return false;
+        }
         let mut waiting = self.queue.iter().flatten();
         self.may_lack && waiting.any(|index| worker.has(*index) && !others().any(|other| other.has(*index)))
+    }
+
+    /// Whether units are left over if each idle worker takes one. Counts workers only where units are few: it is asked
+    /// for each unit, and there may be thousands of both.
+    fn has_unit_for_all_idle(&self) -> bool {
+        self.queue.len() > self.workers.len() || self.queue.len() > self.idle_workers()
     }
 
     fn idle_workers(&self) -> usize {
@@ -211,6 +220,10 @@ impl Dispatcher {
             return Vec::new();
         };
         let lacks = state.lacks.insert(indices.into_iter().collect());
+        if lacks.is_empty() {
+            self.workers.insert(worker, state);
+            return Vec::new();
+        }
         let mut free = VecDeque::new();
         for own in [&mut state.held, &mut state.unit] {
             let (lacking, left): (VecDeque<_>, VecDeque<_>) = own.iter().partition(|index| lacks.contains(*index));
@@ -357,6 +370,11 @@ impl Worker {
     /// Whether it has a test, as far as it has said.
     fn has(&self, index: usize) -> bool {
         self.lacks.as_ref().is_none_or(|lacks| !lacks.contains(&index))
+    }
+
+    /// Whether it has every test, as far as it has said.
+    fn has_all(&self) -> bool {
+        self.lacks.as_ref().is_none_or(BTreeSet::is_empty)
     }
 
     fn forget(&mut self, index: usize) {
