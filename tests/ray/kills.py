@@ -62,8 +62,8 @@ def main() -> int:
         daemon.end()
     inside = sum(0 < done < _FILES * _TESTS for done in moments)
     print(
-        f"{options.rounds} kills, seed {options.seed}: {faults} faults; {inside} came after the first "
-        f"outcome and before the last, {moments.count(0)} before, the others after"
+        f"{options.rounds} kills, seed {options.seed}: {faults} faults; {inside} came after the "
+        f"first outcome and before the last, {moments.count(0)} before, the others after"
     )
     return min(faults, 1)
 

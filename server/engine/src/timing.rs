@@ -104,9 +104,9 @@ pub(crate) const RESIDENT_TEARDOWN_LIMIT: Duration = Duration::from_secs(30);
 /// takes milliseconds; a thread that holds the GIL never answers.
 pub(crate) const STACKS_LIMIT: Duration = Duration::from_millis(200);
 
-/// The longest time from an ended connection to the report on how the process ended: a little more than
-/// [`LAST_MESSAGES_GRACE`].
-pub(crate) const EXIT_REPORT_GRACE: Duration = Duration::from_millis(1500);
+/// The longest time from an ended connection to the report on how the process ended: more than [`LAST_MESSAGES_GRACE`],
+/// and enough for a core dump. All of it passes only where the process that reports has gone as well.
+pub(crate) const EXIT_REPORT_GRACE: Duration = Duration::from_secs(5);
 
 /// A test that overruns its time limit by this much is killed from outside. Its own process ends it first, and reports
 /// its stacks, if it can.
