@@ -136,10 +136,13 @@ def test_b11_a_fault_of_one_project_is_one_sentence_and_the_others_run(
     assert disagree in told.err
     assert "again is a link to a folder that contains it" in told.err
 
-    project.write("pytest-lens.toml", "projects = ['pkg/api']\n")
+    project.write("pytest-lens.toml", "projects = ['lib/*', 'pkg/api']\n")
     told = lens(world, "run", "--json", cwd=project.root)
     assert told.outcomes["pkg/api/tests/test_v.py::test_bad"] == "failed"
     assert told.outcomes["pkg/web/tests/test_v.py::test_v"] == "passed"
+    unmatched = "pytest-lens.toml, line 1: `projects`: no folder below the root matches `lib/*`;"
+    assert told.err.count(f"pytest-lens: {unmatched} correct it, or leave it out\n") == 1
+    assert unmatched in lens(world, "doctor", cwd=project.root).out
 
 
 async def test_b11_an_editor_sees_one_item_for_each_project(world: World, project: Project) -> None:

@@ -12,7 +12,7 @@ use pytest_lens_protocol::{Mistake, PartialSettings, Settings};
 use serde_json::{Map, Value};
 use toml::de::{DeTable, DeValue};
 
-use crate::listing::read_file;
+use crate::listing::{read_file, unmatched_projects};
 use crate::nearest::nearest;
 
 /// The names of the files in a root that may hold its settings. The first one that holds any counts, alone.
@@ -72,6 +72,19 @@ impl FileSettings {
     #[must_use]
     pub fn of_root(root: &Path) -> Self {
         read_settings(&|name| read_file(&root.join(name)))
+    }
+
+    /// As [`FileSettings::of_root`], with the problems that only the root's folders show. Looks through them, and blocks.
+    #[must_use]
+    pub fn checked(root: &Path) -> Self {
+        let mut settings = Self::of_root(root);
+        if let Some((file, globs)) = settings.file.zip(settings.given.clone().complete().projects) {
+            let line = settings.lines.get("projects").copied();
+            let problems = unmatched_projects(root, &globs).into_iter().map(|problem| format!("`projects`: {problem}"));
+            settings.problems.extend(problems.map(|message| FileProblem { file, line, message }));
+            settings.problems.sort();
+        }
+        settings
     }
 
     /// The settings that count in a root which its user does not trust: nothing in them can make anything run.

@@ -8,7 +8,9 @@ mod nested;
 mod reading;
 mod walk;
 
-pub use nested::{NestedProject, NestedProjects, TreeProject, has_configuration, nested_projects, tree};
+pub use nested::{
+    NestedProject, NestedProjects, TreeProject, has_configuration, nested_projects, tree, unmatched_projects,
+};
 pub use reading::{LARGEST, read as read_file, read_text};
 
 use std::path::Path;

@@ -204,14 +204,24 @@ fn is_cycle(path: &Path) -> bool {
     path.is_symlink() && leads_up(path)
 }
 
+/// A sentence on each glob of the setting `projects` that matches no folder. Looks through the folders, and blocks.
+#[must_use]
+pub fn unmatched_projects(root: &Path, globs: &[String]) -> Vec<String> {
+    let unmatched = globs.iter().filter(|pattern| folders(root, pattern).next().is_none());
+    unmatched
+        .map(|pattern| format!("no folder below the root matches `{pattern}`; correct it, or leave it out"))
+        .collect()
+}
+
+/// The folders that a glob matches.
+fn folders(root: &Path, pattern: &str) -> impl Iterator<Item = PathBuf> {
+    let paths = glob(root, pattern).into_iter().map(|path| normal(&path));
+    paths.filter(move |path| path != root && path.starts_with(root) && path.is_dir() && !is_environment(path))
+}
+
 /// The outermost folders that the globs name.
 fn named(root: &Path, globs: &[String]) -> Vec<PathBuf> {
-    let all: BTreeSet<PathBuf> = globs
-        .iter()
-        .flat_map(|pattern| glob(root, pattern))
-        .map(|path| normal(&path))
-        .filter(|path| path != root && path.starts_with(root) && path.is_dir() && !is_environment(path))
-        .collect();
+    let all: BTreeSet<PathBuf> = globs.iter().flat_map(|pattern| folders(root, pattern)).collect();
     let is_outermost = |path: &&PathBuf| !path.ancestors().skip(1).any(|above| all.contains(above));
     all.iter().filter(is_outermost).cloned().collect()
 }

@@ -116,7 +116,7 @@ pub(crate) fn dispatch(command: Command) -> Result<i32, Failure> {
         Command::Man(options) => help::manual(&options.words, out),
         Command::Doctor(options) => {
             let root = selectors::root(options.root.root.as_deref())?;
-            let file = FileSettings::of_root(&root);
+            let file = FileSettings::checked(&root);
             with_engine(Lifetime::Short, async |engine| {
                 doctor::doctor(engine, &root, &file, out, Style::of_stdout()).await
             })

@@ -7,7 +7,7 @@ use pytest_lens_analysis::FileSettings;
 
 /// Reads the settings in a root's files, and prints what is wrong with them, a sentence each, to standard error.
 pub(crate) fn read(root: &Path) -> FileSettings {
-    let settings = FileSettings::of_root(root);
+    let settings = FileSettings::checked(root);
     let mut stderr = std::io::stderr();
     for problem in &settings.problems {
         // If standard error is closed, nobody reads it.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use pytest_lens_analysis::listing::unmatched_projects;
 use pytest_lens_protocol::{ClientSettings, FixtureReuseSettings, PartialSettings, RerunSettings, Response};
 
 use super::Answered;
@@ -16,8 +17,11 @@ pub(super) async fn project(project: &Arc<Project>, settings: &serde_json::Value
         let sentences: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
         return Err(invalid(sentences.join("; ")));
     }
+    let globs = given.given.complete().projects.unwrap_or_default();
     let (old, settings, file_problems) = project.configure(|_| given).await;
     let (env_changed, problem) = project.renew_env();
+    let mut problems = unmatched(project, globs).await;
+    problems.extend(problem);
     if env_changed || old.arguments != settings.arguments {
         project.refresher.known().forget();
         if project.state.inventory.load().complete {
@@ -26,13 +30,21 @@ pub(super) async fn project(project: &Arc<Project>, settings: &serde_json::Value
         }
     }
     let mut config = serde_json::to_value(&*settings).unwrap_or_default();
-    if let Some(problem) = problem {
-        config["problems"] = vec![problem].into();
+    if !problems.is_empty() {
+        config["problems"] = problems.into();
     }
     if !file_problems.is_empty() {
         config["fileProblems"] = file_problems.into();
     }
     Ok(Response::ConfigAck { config_type: "settings".into(), config })
+}
+
+/// A sentence on each glob of a client's `projects` that matches no folder.
+async fn unmatched(project: &Project, globs: Vec<String>) -> Vec<String> {
+    let root = project.state.root.clone();
+    let looking = tokio::task::spawn_blocking(move || unmatched_projects(&root, &globs));
+    let problems = looking.await.unwrap_or_default().into_iter();
+    problems.map(|problem| format!("setting `pytestLens.projects`: {problem}")).collect()
 }
 
 /// Changes some of the client's settings.

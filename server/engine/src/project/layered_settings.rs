@@ -44,7 +44,7 @@ impl LayeredSettings {
         if self.read == present {
             return false;
         }
-        self.file = FileSettings::of_root(root);
+        self.file = FileSettings::checked(root);
         self.read = present;
         for problem in &self.file.problems {
             tracing::warn!("{problem}");

@@ -68,6 +68,27 @@ async fn b7_a_missing_file_of_variables_costs_its_variables_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn b11_a_pattern_of_projects_without_a_folder_is_named_and_the_others_count() {
+    let file = "[tool.pytest-lens]\nprojects = ['lib/*', 'pkg/*']\n";
+    let test = "def test(): pass\n";
+    let lab = Lab::open(&[("test_a.py", test), ("pkg/api/test_a.py", test), ("pyproject.toml", file)]).await;
+    let configured = async |settings| {
+        let request = Request::ConfigureContext { context_id: lab.context.clone(), settings };
+        let Response::ConfigAck { config, .. } = lab.call(request).await else { panic!("refused") };
+        config
+    };
+    let config = configured(serde_json::json!({})).await;
+    let told =
+        "pyproject.toml, line 2: `projects`: no folder below the root matches `lib/*`; correct it, or leave it out";
+    assert_eq!(config["fileProblems"], serde_json::json!([told]));
+    let config = configured(serde_json::json!({ "projects": ["pkg/*", "app/*"] })).await;
+    let told = "setting `pytestLens.projects`: no folder below the root matches `app/*`; correct it, or leave it out";
+    assert_eq!(config["problems"], serde_json::json!([told]));
+    assert_eq!(lab.counts(Order::all()).await, [2, 2, 0, 0, 0]);
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn arguments_of_the_settings_reach_pytest() {
     let lab = Lab::open(&[("test_a.py", "def test_1(): pass\ndef test_2(): pass")]).await;
     lab.configure(serde_json::json!({ "arguments": ["-k", "test_2"] })).await;

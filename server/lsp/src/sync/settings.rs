@@ -97,8 +97,12 @@ fn configure(shared: &Arc<Shared>, news: impl FnOnce(&mut State) -> Vec<(String,
 pub(crate) fn files_changed(shared: &Arc<Shared>, paths: &[PathBuf]) {
     let folders: Vec<String> = {
         let state = shared.state();
-        let is_theirs =
-            |workspace: &&Workspace| SETTINGS_FILES.iter().any(|name| paths.contains(&workspace.root.join(name)));
+        let is_theirs = |workspace: &&Workspace| {
+            // A new folder may be the one that a pattern of the settings lacked.
+            let may_be_solved = !workspace.file_settings.problems.is_empty();
+            let mut files = SETTINGS_FILES.iter().map(|name| workspace.root.join(name));
+            may_be_solved || files.any(|file| paths.contains(&file))
+        };
         state.workspaces.iter().filter(is_theirs).map(|workspace| workspace.uri.clone()).collect()
     };
     for folder in folders {

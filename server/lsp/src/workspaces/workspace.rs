@@ -116,7 +116,7 @@ impl Workspace {
 
     /// Reads the settings in the folder's files again; returns the problems that are gone, and whether anything changed.
     pub(crate) fn read_settings_files(&mut self) -> (Vec<FileProblem>, bool) {
-        let present = FileSettings::of_root(&self.root);
+        let present = FileSettings::checked(&self.root);
         let changed = present != self.file_settings;
         let mut old = std::mem::replace(&mut self.file_settings, present).problems;
         old.retain(|problem| !self.file_settings.problems.contains(problem));

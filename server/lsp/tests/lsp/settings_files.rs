@@ -70,6 +70,22 @@ async fn mistakes_are_shown_at_their_lines_and_go_away() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_pattern_of_projects_without_a_folder_is_named_until_there_is_one() {
+    let mut client = Client::start();
+    client.write("pkg/api/test_a.py", "def test_a(): ...\n");
+    client.write("pyproject.toml", "[tool.pytest-lens]\nprojects = ['pkg/*', 'app/*']\npythonPath = 'py'\n");
+    client.open_folder(json!({ "pytestLens": true, "settings": {} })).await;
+    let shown = ["window/showMessage", "textDocument/publishDiagnostics"];
+    assert_snapshot!(client.transcript_of(&shown).await, @r#"
+    window/showMessage {"type":2,"message":"pyproject.toml, line 2: `projects`: no folder below the root matches `app/*`; correct it, or leave it out"}
+    textDocument/publishDiagnostics {"uri":"file:///repo/pyproject.toml","diagnostics":[{"range":{"start":{"line":1,"character":0},"end":{"line":2,"character":0}},"severity":2,"code":"settings","source":"pytest-lens","message":"`projects`: no folder below the root matches `app/*`; correct it, or leave it out"}]}
+    "#);
+    assert_eq!(opened(&client), ["py auto"], "everything else counts");
+    written(&mut client, "app/web/test_w.py", "def test_w(): ...\n").await;
+    assert_snapshot!(client.transcript_of(&shown).await, @r#"textDocument/publishDiagnostics {"uri":"file:///repo/pyproject.toml","diagnostics":[]}"#);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_untrusted_projects_files_can_make_nothing_run() {
     let mut client = Client::start();
     let text = "pythonPath = 'evil'\nexecutionMode = 'subprocess'\narguments = ['-p', 'evil']\nenvFile = 'evil'\n\
