@@ -239,6 +239,8 @@ def test_without_a_terminal_it_watches_on(world: World, project: Project) -> Non
     ("arguments", "sentence"),
     [
         (["--pdb"], "`--watch` reads keys from the terminal, which `--pdb` needs for itself"),
+        (["--json"], "the argument '--watch' cannot be used with '--json'"),
+        (["--reporter=agent"], "`--watch` stays for a person at a terminal, `--reporter agent`"),
         (["--co"], "the argument '--watch' cannot be used with '--collect-only'"),
         (["--fixtures"], "only pytest itself follows `--fixtures`, and it has no `--watch`"),
         (["tests/test_othr.py"], "tests/test_othr.py"),

@@ -131,6 +131,12 @@ fn watched(root: &Path, options: &Run, added: &[String], out: &mut dyn Write) ->
             "`--watch` reads keys from the terminal, which `{debugger}` needs for itself: leave out one of them"
         )));
     }
+    if options.reporter.as_deref() == Some("agent") {
+        return Err(Failure::usage(
+            "`--watch` stays for a person at a terminal, `--reporter agent` prints one answer for a program: leave out one of \
+             them",
+        ));
+    }
     let style = Style::of_stdout();
     match options.engine.connect {
         Some(_) => with(&options.engine, async |engine| watch::watch(engine, root, options, out, style).await),

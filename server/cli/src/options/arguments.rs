@@ -228,7 +228,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "NODEID", requires = "affected", conflicts_with = "json", help_heading = SELECTION)]
     pub explain: Option<String>,
     /// After the run, keep running the tests that each saved file affects; `h` lists the keys
-    #[arg(long, conflicts_with_all = ["explain", "collect_only"], help_heading = SELECTION)]
+    #[arg(long, conflicts_with_all = ["explain", "collect_only", "json"], help_heading = SELECTION)]
     pub watch: bool,
     /// Only the tests of one of N shards; the first is 1/N
     #[arg(long, value_name = "I/N", value_parser = shard_of, help_heading = SELECTION)]

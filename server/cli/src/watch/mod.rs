@@ -174,19 +174,19 @@ impl Watch<'_> {
         self.sources.last_end = None;
         let (sender, mut signals) = unbounded_channel();
         let (filters, is_aftermath) = (machine.filters().clone(), machine.is_aftermath());
-        let (screen, options, style) = (screen_of(self.options), self.options, self.style);
+        let (options, style) = (self.options, self.style);
         let Watch { connect, root, out, client, sources, has_begun, .. } = &mut *self;
         let running = async {
             match selection::next(client, root, options, scope, &filters, style).await? {
                 Next::Run { mut options, heading } => {
                     // `--cache-clear` is for what ran before the first run.
                     options.cache_clear &= !std::mem::replace(has_begun, true);
-                    screen.print(*out, &heading)?;
+                    print(*out, &heading)?;
                     run::once(connect, root, &options, *out, style, &mut signals).await
                 }
                 Next::Nothing(_) if is_aftermath => Ok(Ended::Empty(exit::OK)),
                 Next::Nothing(why) => {
-                    screen.print(*out, &format!("{why}\n"))?;
+                    print(*out, &format!("{why}\n"))?;
                     Ok(Ended::Empty(exit::OK))
                 }
             }
@@ -223,7 +223,7 @@ impl Watch<'_> {
 
     fn show(&mut self, screen: &Screen, machine: &Machine) -> Result<(), Failure> {
         let text = words::screen(screen, machine.filters(), self.sources.keyboard.is_some(), self.style);
-        screen_of(self.options).print(self.out, &text)
+        print(self.out, &text)
     }
 }
 
@@ -243,29 +243,7 @@ fn pass_on(actions: Vec<Action>, signals: &UnboundedSender<Signal>, shown: &mut 
     }
 }
 
-/// Where the lines between the runs go: with `--json`, standard output has only events.
-#[derive(Clone, Copy)]
-enum Lines {
-    Out,
-    Err,
-}
-
-fn screen_of(options: &Run) -> Lines {
-    if options.json { Lines::Err } else { Lines::Out }
-}
-
-impl Lines {
-    fn print(self, out: &mut dyn Write, text: &str) -> Result<(), Failure> {
-        match self {
-            Lines::Out => {
-                out.write_all(text.as_bytes())?;
-                Ok(out.flush()?)
-            }
-            Lines::Err => {
-                // If standard error is closed, nobody reads it.
-                let _ = std::io::stderr().write_all(text.as_bytes());
-                Ok(())
-            }
-        }
-    }
+fn print(out: &mut dyn Write, text: &str) -> Result<(), Failure> {
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
 }
