@@ -91,6 +91,18 @@ impl Dots {
         if std::mem::take(&mut self.column) > 0 { "\n" } else { "" }
     }
 
+    /// Whether a line of other text before a test of this file interrupts no line.
+    pub(super) fn is_between(&self, file: &str) -> bool {
+        self.column == 0 || self.names_files && self.file.as_deref() != Some(file)
+    }
+
+    /// A line of other text, after the end of the line before it. `done`: without tests that follow.
+    pub(super) fn line(&mut self, text: &str, done: Done, main: Paint) -> String {
+        let before = if self.column > 0 { self.fill(done, main) + "\n" } else { String::new() };
+        self.file = None;
+        format!("{before}{text}\n")
+    }
+
     /// The end of the last line, and an empty line where pytest has one.
     pub(super) fn end(&mut self, done: Done, main: Paint) -> String {
         if done.count == 0 {

@@ -57,10 +57,23 @@ fn about_project(status: &Response, report: &Report) -> Vec<String> {
     lines
 }
 
+/// The line on further tests that join a run over several projects. `shown`: the number that was printed last.
+pub(super) fn collected_more(report: &Report, shown: usize, style: Style) -> Option<String> {
+    let all = collected_by_now(report);
+    let more = all.checked_sub(shown).filter(|more| *more > 0)?;
+    let items = if more == 1 { "item" } else { "items" };
+    Some(style.paint(Paint::Bold, &format!("collected {more} more {items} ({all} in all)")))
+}
+
+/// Number of tests that pytest has collected.
+pub(super) fn collected_by_now(report: &Report) -> usize {
+    report.total + report.deselected
+}
+
 /// pytest's line on the tests that it has collected.
 fn collected(report: &Report) -> String {
     let (selected, deselected) = (report.total, report.deselected);
-    let all = selected + deselected;
+    let all = collected_by_now(report);
     let items = if all == 1 { "item" } else { "items" };
     let mut text = format!("collected {all} {items}");
     let errors = report.errors.len();

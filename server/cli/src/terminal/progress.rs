@@ -5,14 +5,14 @@ use std::io::{self, Write};
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use pytest_lens_protocol::{EventPayload, OutputStream, Response, RunStart, TestOutcome};
+use pytest_lens_protocol::{EventPayload, NodeId, OutputStream, Response, RunStart, TestOutcome};
 
 use super::agent;
 use super::counts::{colour, counts};
 use super::dots::Dots;
 use super::entries::entries;
 use super::figure::{Done, figure};
-use super::header::{Extent, header};
+use super::header::{Extent, collected_by_now, collected_more, header};
 use super::outcome_words::{paint, word};
 use super::running::Running;
 use super::summary::{summary, timings};
@@ -31,6 +31,8 @@ pub(crate) struct Progress<'a> {
     running: RefCell<Running>,
     /// The heading of the run that comes before its tests, as in pytest's output.
     header: Cell<Option<Extent>>,
+    /// The number of collected tests that was printed last.
+    collected: Cell<Option<usize>>,
     status: RefCell<Option<Response>>,
 }
 
@@ -69,7 +71,15 @@ impl<'a> Progress<'a> {
             () => Extent::Full,
         };
         let header = (matches!(display, Display::Lines | Display::Dots(_)) && !run.watch).then_some(extent);
-        Progress { style, options, display, running: RefCell::default(), header: header.into(), status: None.into() }
+        Progress {
+            style,
+            options,
+            display,
+            running: RefCell::default(),
+            header: header.into(),
+            collected: None.into(),
+            status: None.into(),
+        }
     }
 
     /// Whether it needs the status of the context.
@@ -107,6 +117,7 @@ impl<'a> Progress<'a> {
                     let status = self.status.take();
                     let text = header(extent, status.as_ref(), report, self.options.level(), self.style);
                     out.write_all(text.as_bytes())?;
+                    self.collected.set((extent != Extent::Collected).then(|| collected_by_now(report)));
                 }
             }
             EventPayload::TestStarted(tests) => {
@@ -117,6 +128,8 @@ impl<'a> Progress<'a> {
                 self.running.borrow_mut().end(tests.outcomes.iter().map(|outcome| &*outcome.id));
                 let mut done = report.done() - tests.outcomes.iter().filter(|outcome| !outcome.will_rerun).count();
                 for outcome in &tests.outcomes {
+                    let before = Done { count: done, total: report.total };
+                    out.write_all(self.joined(outcome, before, report).as_bytes())?;
                     done += usize::from(!outcome.will_rerun);
                     self.show_outcome(outcome, Done { count: done, total: report.total }, report, out)?;
                 }
@@ -139,6 +152,31 @@ impl<'a> Progress<'a> {
             | EventPayload::StaleOutcomes(_) => {}
         }
         Ok(())
+    }
+
+    /// The line on tests that have joined the run since the last one, if there is a place for it before this outcome.
+    fn joined(&self, outcome: &TestOutcome, done: Done, report: &Report) -> String {
+        let is_shown = outcome.outcome != "not_run";
+        let Some(line) =
+            self.collected.get().filter(|_| is_shown).and_then(|it| collected_more(report, it, self.style))
+        else {
+            return String::new();
+        };
+        let text = match &self.display {
+            Display::Dots(dots) if dots.borrow().is_between(NodeId::new(&outcome.id).file()) => {
+                dots.borrow_mut().line(&line, done, colour(report, 0))
+            }
+            Display::Lines => line + "\n",
+            _ => return String::new(),
+        };
+        self.collected.set(Some(collected_by_now(report)));
+        text
+    }
+
+    /// The line on tests that have joined the run after the last outcome.
+    fn joined_last(&self, report: &Report) -> String {
+        let line = self.collected.take().and_then(|shown| collected_more(report, shown, self.style));
+        line.map_or_else(String::new, |line| line + "\n")
     }
 
     fn show_outcome(&self, outcome: &TestOutcome, done: Done, report: &Report, out: &mut dyn Write) -> io::Result<()> {
@@ -253,6 +291,7 @@ impl<'a> Progress<'a> {
                 return Ok(out.flush()?);
             }
         }
+        out.write_all(self.joined_last(report).as_bytes())?;
         out.write_all(summary(report, self.options, self.style).as_bytes())?;
         Ok(out.flush()?)
     }

@@ -212,6 +212,65 @@ async fn sections_of_plugins_come_before_the_short_summary_each_projects_below_i
 }
 
 #[tokio::test]
+async fn b11_tests_that_join_a_run_over_several_projects_are_counted_as_they_come() {
+    let joining = |total, deselected| {
+        EventPayload::RunStarted(RunStart { total, deselected, run_id: "r".into(), ..RunStart::default() })
+    };
+    let events = || {
+        let of = |ids: &[&str]| outcomes(ids.iter().map(|id| outcome(id, "passed")).collect());
+        vec![
+            joining(2, 1),
+            of(&["a/t.py::a"]),
+            joining(4, 1),
+            of(&["a/t.py::b"]),
+            joining(5, 2),
+            of(&["b/t.py::a", "b/t.py::b", "c/t.py::a"]),
+            joining(5, 3),
+            finished(RunEndStatus::Passed, counts(5, 0)),
+        ]
+    };
+    let (shown, _) = play(events(), "--no-header").await;
+    insta::assert_snapshot!(shown, @"
+    ============================= test session starts ==============================
+    collected 3 items / 1 deselected / 2 selected
+
+    a/t.py ..                                                                [ 40%]
+    collected 4 more items (7 in all)
+    b/t.py ..                                                                [ 80%]
+    c/t.py .                                                                 [100%]
+
+    collected 1 more item (8 in all)
+    ======================= 5 passed, 3 deselected in 0.12s ========================
+    ");
+    let (shown, _) = play(events(), "--no-header -v").await;
+    insta::assert_snapshot!(shown, @"
+    ============================= test session starts ==============================
+    collecting ... collected 3 items / 1 deselected / 2 selected
+
+    a/t.py::a PASSED                                                         [ 50%]
+    collected 2 more items (5 in all)
+    a/t.py::b PASSED                                                         [ 50%]
+    collected 2 more items (7 in all)
+    b/t.py::a PASSED                                                         [ 60%]
+    b/t.py::b PASSED                                                         [ 80%]
+    c/t.py::a PASSED                                                         [100%]
+
+    collected 1 more item (8 in all)
+    ======================= 5 passed, 3 deselected in 0.12s ========================
+    ");
+    let (shown, _) = play(events(), "--no-header -n 2").await;
+    insta::assert_snapshot!(shown, @"
+    ============================= test session starts ==============================
+    collected 3 items / 1 deselected / 2 selected
+
+    .....                                                                    [100%]
+    collected 5 more items (8 in all)
+    ======================= 5 passed, 3 deselected in 0.12s ========================
+    ");
+    assert!(!play(events(), "-q").await.0.contains("collected"));
+}
+
+#[tokio::test]
 async fn files_that_skip_themselves_and_limits_are_shown() {
     let skip = FileSkip { path: "u.py".into(), line: 2, reason: "no driver".into() };
     let begun = RunStart { run_id: "r".into(), total: 3, skipped_files: vec![skip], ..RunStart::default() };
