@@ -180,8 +180,10 @@ impl Watch<'_> {
             match selection::next(client, root, options, scope, &filters, style).await? {
                 Next::Run { mut options, heading } => {
                     // `--cache-clear` is for what ran before the first run.
-                    options.cache_clear &= !std::mem::replace(has_begun, true);
-                    print(*out, &heading)?;
+                    let is_first = !std::mem::replace(has_begun, true);
+                    options.cache_clear &= is_first;
+                    // An empty line keeps the runs apart.
+                    print(*out, &format!("{}{heading}", if is_first { "" } else { "\n" }))?;
                     run::once(connect, root, &options, *out, style, &mut signals).await
                 }
                 Next::Nothing(_) if is_aftermath => Ok(Ended::Empty(exit::OK)),

@@ -30,12 +30,13 @@ pub(super) fn screen(screen: &Screen, filters: &Filters, has_keys: bool, style: 
             HELP.iter().map(line).collect::<String>() + &format!("{}\n", ready(filters, has_keys, style))
         }
         Screen::Prompt(asked, text) => {
-            let label = match asked {
-                Asked::Path => "Path contains",
-                Asked::Name => "-k expression",
+            let (label, present) = match asked {
+                Asked::Path => ("Path contains", &filters.path),
+                Asked::Name => ("-k expression", &filters.name),
             };
+            let none = if present.is_empty() { "" } else { "empty: no filter, " };
             // The cursor goes back to the start of the line, and the rest of the line is cleared.
-            format!("\r\x1b[K{} (Enter: run, Esc: cancel): {text}", style.paint(Paint::Bold, label))
+            format!("\r\x1b[K{} (Enter: run, {none}Esc: cancel): {text}", style.paint(Paint::Bold, label))
         }
         Screen::PromptDone => "\n".to_owned(),
         Screen::Written(path) => {
@@ -91,6 +92,15 @@ mod tests {
         assert_eq!(said(&["a.py"]), "a.py changed");
         assert_eq!(said(&["a.py", "b.py", "c.py"]), "a.py, b.py and c.py changed");
         assert_eq!(said(&["a", "b", "c", "d"]), "4 files changed");
+    }
+
+    #[test]
+    fn a_prompt_says_how_to_remove_the_filter_that_there_is() {
+        let filters = Filters { path: "api".into(), name: String::new() };
+        let prompt = |asked| screen(&Screen::Prompt(asked, "x".into()), &filters, true, Style::PLAIN);
+        let path = "\r\x1b[KPath contains (Enter: run, empty: no filter, Esc: cancel): x";
+        assert_eq!(prompt(Asked::Path), path);
+        assert_eq!(prompt(Asked::Name), "\r\x1b[K-k expression (Enter: run, Esc: cancel): x");
     }
 
     #[test]
