@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// The duration of each test.
 const TEST: Duration = Duration::from_millis(20);
 
-/// The time that a runner takes for a test beside that, measured by `tests/ray/scale.py` with one node.
+/// The time that a runner takes for a test besides, measured by `tests/ray/scale.py` with one node.
 const OVERHEAD: Duration = Duration::from_micros(1_500);
 
 /// The way of a message between the engine and a runner.
