@@ -28,6 +28,12 @@ TESTS = """
 """
 
 
+def upserts(editor: Editor) -> list[dict[str, object]]:
+    """The items that the server has sent so far."""
+    events = editor.sent("pytestLens/inventory")
+    return [item for event in events for item in event["params"]["upserts"]]
+
+
 async def test_nothing_is_executed_until_it_is_trusted(world: World, tmp_path: Path) -> None:
     project = Project(
         tmp_path,
@@ -45,12 +51,7 @@ async def test_nothing_is_executed_until_it_is_trusted(world: World, tmp_path: P
     ]
 
     def provisional() -> list[dict[str, object]]:
-        upserts = [
-            item
-            for event in editor.sent("pytestLens/inventory")
-            for item in event["params"]["upserts"]
-        ]
-        return [item for item in upserts if item["id"] == "test_x.py::TestY::test_y"]
+        return [item for item in upserts(editor) if item["id"] == "test_x.py::TestY::test_y"]
 
     (item, *_) = await editor.until(provisional, "the tree of the source")
     assert item["provisional"] is True
@@ -165,8 +166,12 @@ async def test_no_file_of_a_strangers_folder_makes_anything_run(
     editor = await Editor.start(world, project, options=options, env={"PATH": path})
     document = editor.open("test_x.py")
     assert list(await document.titles()) == [document.line_of("def test_x")]
-    tree = await editor.tree()
-    assert {"test_x.py::test_x", "nested/test_n.py::test_n"} <= set(tree)
+    wanted = {"test_x.py::test_x", "nested/test_n.py::test_n"}
+    # Each project is listed by itself.
+    await editor.until(
+        lambda: wanted <= {item["id"] for item in upserts(editor)}, "the trees of both projects"
+    )
+    assert wanted <= set(await editor.tree())
     commands: list[tuple[str, dict[str, object]]] = [
         ("run", {"ids": ["test_x.py::test_x"]}),
         ("run", {"ids": ["nested/test_n.py::test_n"]}),
