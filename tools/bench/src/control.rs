@@ -74,15 +74,7 @@ pub(crate) fn measure(binary: &Path, venv: &Venv, home: &Path) -> Result<Vec<Fig
     let seconds = median(times.split_off(WARM_UP)).as_secs_f64();
     #[expect(clippy::cast_precision_loss, reason = "ten thousand")]
     let rate = OUTCOMES as f64 / seconds;
-    let rate = Figure {
-        what: "outcomes a second, fake runners to three readers".into(),
-        own: format!("{rate:.0} /s"),
-        other: String::new(),
-        value: rate,
-        shown: format!("{rate:.0} /s"),
-        target: 10_000.0,
-        is_ratio: true,
-    };
+    let rate = Figure::rate("outcomes a second, fake runners to three readers", rate, 10_000.0);
     let memory = Figure::limit("daemon memory, growth over 120,000 outcomes", growth, 5.0, "MB");
 
     let mut latencies = Vec::new();

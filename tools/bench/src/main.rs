@@ -82,6 +82,13 @@ impl Figure {
         }
     }
 
+    /// A number of events a second; at least `target` is promised.
+    fn rate(what: impl Into<String>, value: f64, target: f64) -> Self {
+        let shown = format!("{value:.0} /s");
+        let own = shown.clone();
+        Self { what: what.into(), own, other: String::new(), value, shown, target, is_ratio: true }
+    }
+
     /// A value that must stay under `target`.
     fn limit(what: impl Into<String>, value: f64, target: f64, unit: &str) -> Self {
         let shown = format!("{value:.1} {unit}");

@@ -177,16 +177,8 @@ pub(super) fn measure() -> Result<Vec<Figure>> {
             target: promised,
             is_ratio: true,
         });
-        let rate = TESTS / ended.deciding.as_secs_f64();
-        figures.push(Figure {
-            what: format!("outcomes a second that the dispatcher handles, {runners} runners"),
-            own: format!("{rate:.0} /s"),
-            other: String::new(),
-            value: rate,
-            shown: format!("{rate:.0} /s"),
-            target: 100_000.0,
-            is_ratio: true,
-        });
+        let what = format!("outcomes a second that the dispatcher handles, {runners} runners");
+        figures.push(Figure::rate(what, TESTS / ended.deciding.as_secs_f64(), 100_000.0));
     }
     Ok(figures)
 }
