@@ -10,7 +10,6 @@ fails prints its number; the same seed has the same moments.
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import subprocess
 import sys
@@ -23,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
 
 from daemon import Daemon
 from nodes import Nodes, cluster
+from outcomes import outcomes_of
 from world import Project, World, binary
 
 _FILES = 6
@@ -111,13 +111,7 @@ def _round(
 def _outcomes(log: Path) -> list[tuple[str, str]]:
     """Return the tests with an outcome in whole lines."""
     lines = [line for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
-    events = (json.loads(line) for line in lines)
-    return [
-        (outcome["id"], outcome["outcome"])
-        for event in events
-        if event["event"] == "testOutcome"
-        for outcome in event["outcomes"]
-    ]
+    return [(outcome["id"], outcome["outcome"]) for outcome in outcomes_of(lines)]
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import pytest
 import toolz
 from editor import Editor
 from nodes import Nodes
+from outcomes import outcomes_of
 from world import Project, World, binary
 
 Json = dict[str, Any]
@@ -33,18 +33,11 @@ def command(world: World, project: Project, *arguments: str) -> subprocess.Popen
     )
 
 
-def outcomes_of(lines: Iterator[str]) -> Iterator[Json]:
-    for line in lines:
-        event = json.loads(line)
-        if event["event"] == "testOutcome":
-            yield from event["outcomes"]
-
-
 def run(world: World, project: Project, *arguments: str) -> tuple[int, list[Json]]:
     """Run tests; returns the exit status and the outcomes."""
     process = command(world, project, "--json", *arguments)
     output, errors = process.communicate(timeout=DEADLINE)
-    outcomes = list(outcomes_of(iter(output.splitlines())))
+    outcomes = list(outcomes_of(output.splitlines()))
     assert outcomes, errors
     return process.returncode, outcomes
 
@@ -88,7 +81,7 @@ class Meeting:
         """Let the tests go on. Returns their outcomes: each passed once."""
         (self._folder / "go").touch()
         output, errors = process.communicate(timeout=DEADLINE)
-        outcomes = list(outcomes_of(iter(output.splitlines())))
+        outcomes = list(outcomes_of(output.splitlines()))
         assert Counter(outcome["id"] for outcome in outcomes) == dict.fromkeys(self._ids, 1), errors
         assert {outcome["outcome"] for outcome in outcomes} == {"passed"}
         assert process.returncode == 0
