@@ -16,13 +16,17 @@ impl CollectionOrder {
     /// Adds a collection that describes the disk at this time. Returns the parts of its scope that later collections
     /// describe already.
     pub(crate) fn add(&mut self, at: Instant, scope: &Scope) -> Vec<Scope> {
-        let later: Vec<_> =
-            self.newest.iter().filter(|(other, _)| *other > at).map(|(_, scope)| scope.clone()).collect();
+        let later = self.later_than(at);
         if !later.iter().any(|later| later.covers(scope)) {
             self.newest.retain(|(other, older)| *other > at || !scope.covers(older));
             self.newest.push((at, scope.clone()));
         }
         later
+    }
+
+    /// The parts of the project that collections describe which are later than this time.
+    pub(crate) fn later_than(&self, at: Instant) -> Vec<Scope> {
+        self.newest.iter().filter(|(other, _)| *other > at).map(|(_, scope)| scope.clone()).collect()
     }
 }
 

@@ -1,13 +1,14 @@
 //! The known tests of a project, by file: from pytest's collection, or from the source until pytest has collected the
 //! file. It is immutable: every change makes a new inventory that shares the unchanged files.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use pytest_lens_analysis::{FileAnalysis, NodeKind};
 use pytest_lens_protocol::TestNodeInfo;
 use sha2::{Digest, Sha256};
+use tokio::time::Instant;
 
 use crate::model::collect_error::CollectError;
 use crate::model::node::Node;
@@ -53,6 +54,8 @@ pub(crate) struct FileError {
     pub line: Option<u32>,
     pub message: String,
     pub longrepr: Option<String>,
+    /// The time at which the disk was in the state that has the error.
+    at: Instant,
 }
 
 /// The text is not compared: it may hold addresses, which differ each time.
@@ -64,9 +67,9 @@ impl PartialEq for FileError {
 
 impl Eq for FileError {}
 
-impl From<&CollectError> for FileError {
-    fn from(told: &CollectError) -> Self {
-        FileError { line: told.line, message: told.message.clone(), longrepr: told.longrepr.clone() }
+impl FileError {
+    pub(crate) fn new(told: &CollectError, at: Instant) -> Self {
+        FileError { line: told.line, message: told.message.clone(), longrepr: told.longrepr.clone(), at }
     }
 }
 
@@ -93,6 +96,8 @@ pub(crate) struct Findings<'a> {
     pub gone: &'a HashSet<String>,
     /// Parts of the scope that later collections have described already. They stay as they are.
     pub superseded: &'a [Scope],
+    /// The time at which the disk was in the state that it describes.
+    pub described_at: Instant,
     pub at: u64,
 }
 
@@ -102,13 +107,17 @@ impl Findings<'_> {
         self.scope.holds(path) && !self.superseded.iter().any(|later| later.holds(path))
     }
 
-    /// Returns whether a later collection has proven that an error in this file is fixed, or has reported it itself.
     fn is_superseded(&self, error: &str) -> bool {
-        self.superseded.iter().any(|later| later.holds(error) || shadows(error, later))
+        is_superseded(error, self.superseded)
     }
 }
 
 impl Inventory {
+    /// Whether it has errors of a later state of the disk than that of this time.
+    pub(crate) fn has_errors_after(&self, time: Instant) -> bool {
+        self.errors.values().any(|error| error.at > time)
+    }
+
     /// A name for this state, which changes whenever a test comes, goes or changes. Empty before the first collection.
     pub(crate) fn hash(&self) -> String {
         if self.collected_at == 0 {
@@ -156,10 +165,11 @@ impl Inventory {
         let mut errors = self.errors.clone();
         let is_settled =
             |path: &str| (found.scope.holds(path) || shadows(path, found.scope)) && !found.is_superseded(path);
-        errors.retain(|path, _| !is_settled(path) && !found.gone.contains(&**path));
+        let is_later = |error: &FileError| error.at > found.described_at;
+        errors.retain(|path, error| (!is_settled(path) || is_later(error)) && !found.gone.contains(&**path));
         let reported = || found.errors.iter().filter(|error| !found.is_superseded(&error.path));
         for error in reported() {
-            errors.insert(error.path.as_str().into(), error.into());
+            errors.insert(error.path.as_str().into(), FileError::new(error, found.described_at));
         }
         let mut by_file: HashMap<&str, Vec<Arc<Node>>> = HashMap::new();
         let mut order: Vec<&Arc<str>> = Vec::new();
@@ -231,16 +241,32 @@ impl Inventory {
         }
     }
 
-    /// Adds the error of a scope that could not be collected at all; its tests stay.
-    pub(crate) fn with_failure(&self, error: &CollectError) -> Self {
+    /// Removes files that no longer exist. `at`: Unix time in milliseconds.
+    pub(crate) fn without_files(&self, gone: &HashSet<String>, at: u64) -> Self {
+        let nothing = Scope::Paths(BTreeSet::new());
+        let described_at = Instant::now();
+        let found = Findings { scope: &nothing, nodes: &[], errors: &[], gone, superseded: &[], described_at, at };
+        self.with(&found, &|_| None)
+    }
+
+    /// Adds the error of a scope that could not be collected at all; its tests stay. `began`: the start of that
+    /// collection. `later`: the parts of the project that later collections describe.
+    pub(crate) fn with_failure(&self, error: &CollectError, began: Instant, later: &[Scope]) -> Self {
         let mut errors = self.errors.clone();
-        errors.insert(error.path.as_str().into(), error.into());
+        if !is_superseded(&error.path, later) {
+            errors.insert(error.path.as_str().into(), FileError::new(error, began));
+        }
         Inventory { revision: self.revision + 1, files: self.files.clone(), errors, ..*self }
     }
 }
 
 fn keep_if_same(old: &Arc<FileEntry>, new: &Arc<FileEntry>) -> Arc<FileEntry> {
     Arc::clone(if old.confirmed && old.nodes == new.nodes { old } else { new })
+}
+
+/// Returns whether a later collection has proven that an error in this file is fixed, or has reported it itself.
+fn is_superseded(error: &str, later: &[Scope]) -> bool {
+    later.iter().any(|later| later.holds(error) || shadows(error, later))
 }
 
 /// Returns whether a successful collection of `scope` proves that `error`, in a conftest above it or a configuration
@@ -258,6 +284,8 @@ fn precedes(a: &str, b: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::model::node::CollectedItem;
     use crate::model::node::NodeMaker;
@@ -278,7 +306,8 @@ mod tests {
 
     fn merge(old: &Inventory, scope: &Scope, ids: &[&str], errors: &[CollectError], gone: &[&str]) -> Inventory {
         let gone = gone.iter().map(|path| (*path).to_owned()).collect();
-        let found = Findings { scope, nodes: &nodes(ids), errors, gone: &gone, superseded: &[], at: 1 };
+        let described_at = Instant::now();
+        let found = Findings { scope, nodes: &nodes(ids), errors, gone: &gone, superseded: &[], described_at, at: 1 };
         old.with(&found, &|_| None)
     }
 
@@ -298,6 +327,32 @@ mod tests {
     }
 
     #[test]
+    fn a_failure_and_a_collection_count_by_the_disk_that_they_saw() {
+        let (began, second) = (Instant::now(), Duration::from_secs(1));
+        let nothing = HashSet::new();
+        let at = |described_at: Instant| Findings {
+            scope: &Scope::All,
+            nodes: &[],
+            errors: &[],
+            gone: &nothing,
+            superseded: &[],
+            described_at,
+            at: 1,
+        };
+        let broken = || error("conftest.py");
+        // A collection that began before the edit, and is recorded after the failure of one that began later.
+        let failed = Inventory::default().with_failure(&broken(), began, &[]);
+        let older = failed.with(&at(began - second), &|_| None);
+        assert!(older.errors.contains_key("conftest.py") && older.has_errors_after(began - second));
+        assert!(older.with(&at(began + second), &|_| None).errors.is_empty());
+        // A failure that is recorded after a later collection, which shows that the error is gone.
+        let mended = Inventory::default().with(&at(began + second), &|_| None);
+        assert!(mended.with_failure(&broken(), began, &[Scope::All]).errors.is_empty());
+        let other = Scope::of_ids(["sub/a.py"]);
+        assert!(mended.with_failure(&error("other/conftest.py"), began, &[other]).has_errors_after(began - second));
+    }
+
+    #[test]
     fn an_older_collection_leaves_alone_what_a_later_one_has_described() {
         let first = merge(&Inventory::default(), &Scope::of_ids(["a.py"]), &["a.py::new"], &[], &[]);
         let (found, errors) = (nodes(&["a.py::old", "b.py::t"]), [error("a.py"), error("conftest.py"), error("c.py")]);
@@ -309,6 +364,7 @@ mod tests {
             errors: &errors,
             gone: &gone,
             superseded: &superseded,
+            described_at: Instant::now(),
             at: 1,
         };
         let second = first.with(&older, &|_| None);

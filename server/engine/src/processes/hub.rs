@@ -293,17 +293,17 @@ async fn watch_end(
 ) {
     liveness.end().await;
     liveness.set_ended();
-    let parent = parent.and_then(|parent| expected.get(&parent).and_then(|entry| entry.liveness.clone()));
+    let parent_of = |parent: &str| expected.get(parent).and_then(|entry| entry.liveness.clone());
     let orphaned = async {
-        match parent {
+        match parent.as_deref().and_then(parent_of) {
             Some(parent) => parent.ended().await,
             None => std::future::pending().await,
         }
     };
-    let _ = tokio::time::timeout(LAST_MESSAGES_GRACE, orphaned).await;
+    let is_orphaned = tokio::time::timeout(LAST_MESSAGES_GRACE, orphaned).await.is_ok();
     let unknown = expected.get(&host).is_some_and(|entry| entry.exit.is_none());
     if unknown {
-        route_exit(&expected, &host, end);
+        route_exit(&expected, &host, if is_orphaned { ExitStatus::orphaned() } else { end });
     }
 }
 

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::Instant;
 
 use collecting::OnDemand;
-pub(crate) use collecting::Wanted;
+pub(crate) use collecting::{FailedCollection, Wanted};
 use crashes::Crashes;
 
 use crate::model::node::Analyses;

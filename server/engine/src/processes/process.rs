@@ -65,11 +65,17 @@ pub(crate) struct ExitStatus {
     pub errno: Option<i32>,
     /// It was stopped by a signal, and killed since nobody continued it.
     pub was_stopped: bool,
-    /// Its node in a cluster is gone; nobody knows how it ended.
+    /// Its node in a cluster is gone, or the process that it was a fork of; nobody knows how it ended.
     pub was_lost: bool,
 }
 
 impl ExitStatus {
+    /// Forks end with the process that they are forks of.
+    pub(crate) fn orphaned() -> Self {
+        let note = Some("was ended with the process that it was a fork of".into());
+        ExitStatus { note, was_lost: true, ..ExitStatus::default() }
+    }
+
     /// Returns whether the signal of Ctrl-C ended the process.
     pub(crate) fn is_interrupt(&self) -> bool {
         self.signal == Some(INTERRUPT)

@@ -46,7 +46,7 @@ use crate::model::sources;
 use crate::model::verbosity;
 use crate::processes::collected_session::{CollectFailure, CollectedSession};
 use crate::processes::launcher::Launcher;
-use crate::processes::pool::{Found, Pool, SessionOverrides, Wanted};
+use crate::processes::pool::{FailedCollection, Found, Pool, SessionOverrides, Wanted};
 use crate::processes::stdio_relay::Printed;
 use crate::processes::worker_protocol::{Purpose, WorkerOptions};
 use crate::project::configure::names_configuration;
@@ -353,13 +353,17 @@ impl Project {
         let wanted = Wanted { scope, options: &options, settings, limit, purpose, requested: Instant::now() };
         let mut found = self.pool.session_for(wanted).await;
         // There may be a new environment that only the project manager knows.
-        if matches!(found, Err(CollectFailure::Unreachable(_))) && self.renew_interpreter(true).await {
+        if matches!(found, Err(FailedCollection { failure: CollectFailure::Unreachable(_), .. }))
+            && self.renew_interpreter(true).await
+        {
             found = self.pool.session_for(wanted).await;
         }
         let is_usual = verbosity::without(arguments).next().is_none();
         // pytest may refuse the arguments of a part of the project: the part lacks a conftest that defines the
         // project's options, or its folder's name has a meaning for pytest. The whole project includes the part.
-        if *scope != Scope::All && matches!(found, Err(CollectFailure::Refused { path: None, .. })) {
+        if *scope != Scope::All
+            && matches!(found, Err(FailedCollection { failure: CollectFailure::Refused { path: None, .. }, .. }))
+        {
             let whole = self.pool.session_for(Wanted { scope: &Scope::All, ..wanted }).await;
             if whole.is_ok() {
                 return self.record_collection(&Scope::All, whole, is_usual).await;
@@ -385,7 +389,7 @@ impl Project {
     async fn record_collection(
         self: &Arc<Self>,
         scope: &Scope,
-        found: Result<Found, CollectFailure>,
+        found: Result<Found, FailedCollection>,
         into_inventory: bool,
     ) -> Result<Found, CollectFailure> {
         match found {
@@ -397,19 +401,19 @@ impl Project {
                 }
                 Ok(found)
             }
-            Err(failure @ CollectFailure::OnlyWhenAsked { .. }) => {
+            Err(FailedCollection { failure: failure @ CollectFailure::OnlyWhenAsked { .. }, .. }) => {
                 // The inventory keeps the tests from the sources until a client asks for more.
                 if !self.state.inventory.load().complete {
                     Arc::clone(self).read_sources().await;
                 }
                 Err(failure)
             }
-            Err(failure) => {
+            Err(failed) => {
                 if into_inventory {
-                    let command = |done| Command::NotCollected { scope: scope.clone(), failure: failure.clone(), done };
+                    let command = |done| Command::NotCollected { scope: scope.clone(), failed: failed.clone(), done };
                     self.record_and_wait(command).await;
                 }
-                Err(failure)
+                Err(failed.failure)
             }
         }
     }

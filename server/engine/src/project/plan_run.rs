@@ -200,7 +200,9 @@ pub(crate) fn choose_in(
 
 /// Errors of collection, as events tell them.
 pub(crate) fn told_errors<'a>(project: &Project, errors: impl IntoIterator<Item = &'a CollectError>) -> Vec<TreeError> {
-    let told = |error: &CollectError| error_of(&project.state.root, &error.path, &FileError::from(error));
+    let told = |error: &CollectError| {
+        error_of(&project.state.root, &error.path, &FileError::new(error, tokio::time::Instant::now()))
+    };
     errors.into_iter().map(told).collect()
 }
 

@@ -24,7 +24,8 @@ use crate::model::scope::Scope;
 use crate::model::test_items::{delta, errors_of};
 use crate::model::timings::Timings;
 use crate::model::warnings::Warnings;
-use crate::processes::collected_session::{CollectFailure, CollectedSession};
+use crate::processes::collected_session::CollectedSession;
+use crate::processes::pool::FailedCollection;
 use crate::processes::stdio_relay::Printed;
 use crate::project::foreign_runs;
 use crate::project::history;
@@ -46,7 +47,7 @@ pub(crate) enum Command {
     /// A scope was collected.
     Collected { collected: Arc<CollectedSession>, done: oneshot::Sender<()> },
     /// A scope could not be collected.
-    NotCollected { scope: Scope, failure: CollectFailure, done: oneshot::Sender<()> },
+    NotCollected { scope: Scope, failed: FailedCollection, done: oneshot::Sender<()> },
     /// Files were deleted.
     Gone { files: HashSet<String>, done: oneshot::Sender<()> },
     /// A run begins.
@@ -216,31 +217,39 @@ impl Recorder {
                 let _ = done.send(());
             }
             Command::Collected { collected, done } => {
-                let superseded = self.order.add(collected.current_at(), &collected.scope);
+                let described_at = collected.current_at();
+                let superseded = self.order.add(described_at, &collected.scope);
                 let found = Findings {
                     scope: &collected.scope,
                     nodes: &collected.tests.in_source_order(),
                     errors: &collected.tests.errors,
                     gone: &HashSet::new(),
                     superseded: &superseded,
+                    described_at,
                     at: now_ms(),
                 };
                 self.state.reads().add(&self.state.root, &collected.reads);
-                self.merge(&found);
-                collected.set_recorded(self.state.inventory.load().revision);
+                let pytest = self.state.pytest.load();
+                let analysis = |path: &str| self.state.analyses.of(&self.state.root.join(path), &pytest);
+                let new = self.state.inventory.load().with(&found, &analysis);
+                self.publish(new);
+                let inventory = self.state.inventory.load();
+                // If it is found fresh again, it shows that those errors are gone.
+                if !inventory.has_errors_after(described_at) {
+                    collected.set_recorded(inventory.revision);
+                }
                 let _ = done.send(());
             }
-            Command::NotCollected { scope, failure, done } => {
-                let error = failure.as_error_of(&scope);
-                let new = self.state.inventory.load().with_failure(&error);
+            Command::NotCollected { scope, failed, done } => {
+                let error = failed.failure.as_error_of(&scope);
+                let later = self.order.later_than(failed.began);
+                let new = self.state.inventory.load().with_failure(&error, failed.began, &later);
                 self.publish(new);
                 let _ = done.send(());
             }
             Command::Gone { files, done } => {
-                let nothing = Scope::Paths(std::collections::BTreeSet::new());
-                let found =
-                    Findings { scope: &nothing, nodes: &[], errors: &[], gone: &files, superseded: &[], at: now_ms() };
-                self.merge(&found);
+                let new = self.state.inventory.load().without_files(&files, now_ms());
+                self.publish(new);
                 let _ = done.send(());
             }
             Command::Begin { plan, accepted } => self.begin(plan, accepted),
@@ -281,13 +290,6 @@ impl Recorder {
                 let _ = done.send(());
             }
         }
-    }
-
-    fn merge(&mut self, found: &Findings<'_>) {
-        let pytest = self.state.pytest.load();
-        let analysis = |path: &str| self.state.analyses.of(&self.state.root.join(path), &pytest);
-        let new = self.state.inventory.load().with(found, &analysis);
-        self.publish(new);
     }
 
     fn publish(&mut self, new: Inventory) {

@@ -38,7 +38,7 @@ pub(crate) async fn drive(
         attempt: 1,
         again: Vec::new(),
         crashes: BTreeMap::new(),
-        lost_on_node: BTreeSet::new(),
+        lost_once: BTreeSet::new(),
         cluster_size: plan.remote.as_ref().filter(|remote| remote.grows).map(|remote| remote.cluster.cpus()),
         failures: 0,
         earlier: plan.failures.load(Ordering::Relaxed),
@@ -117,8 +117,8 @@ struct Driver<'a, F: Fn(DriverEvent)> {
     again: Vec<usize>,
     /// How often each test has crashed.
     crashes: BTreeMap<usize, u32>,
-    /// Tests that ran on a node when the cluster lost it.
-    lost_on_node: BTreeSet<usize>,
+    /// Tests that ran on a node when the cluster lost it, or in a fork of a session that ended.
+    lost_once: BTreeSet<usize>,
     /// The number of the cluster's CPUs, if it determines the number of runners.
     cluster_size: Option<watch::Receiver<usize>>,
     /// Tests that failed for good.

@@ -70,6 +70,21 @@ async fn a_crash_in_every_test_still_gives_each_its_outcome() {
     lab.close().await;
 }
 
+/// Somebody, or the system out of memory, ends the session that runners are forks of: that shows nothing about a test.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_whose_session_is_killed_runs_again() {
+    let text = "import os, signal, threading\n\ndef test_1():\n    if not os.path.exists('hit'):\n        \
+                open('hit', 'w').close()\n        os.kill(os.getppid(), signal.SIGKILL)\n        \
+                threading.Event().wait()\n\ndef test_2(): pass\n";
+    let lab = Lab::open(&[("test_a.py", text), ("test_b.py", "def test_3(): pass\n")]).await;
+    // With one runner, the session itself would run the tests.
+    let ran = lab.run(Order::all().workers(2)).await;
+    assert!(lab.project.path("hit").exists());
+    let passed = ["test_a.py::test_1 passed", "test_a.py::test_2 passed", "test_b.py::test_3 passed"];
+    assert_eq!((ran.outcomes(), ran.status()), (passed.map(str::to_owned).to_vec(), RunEndStatus::Passed));
+    lab.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_counts_for_the_limit_of_failures() {
     let lab = Lab::open(&[("test_a.py", "import os\ndef test_1(): os._exit(1)\ndef test_2(): pass\n")]).await;

@@ -30,6 +30,14 @@ pub(crate) struct Wanted<'a> {
     pub requested: Instant,
 }
 
+/// A collection that failed.
+#[derive(Debug, Clone)]
+pub(crate) struct FailedCollection {
+    pub failure: CollectFailure,
+    /// The start of the attempt, before it read any file.
+    pub began: Instant,
+}
+
 /// The record that a session without a request would have effects.
 pub(super) struct OnDemand {
     reason: String,
@@ -40,7 +48,7 @@ pub(super) struct OnDemand {
 
 impl Pool {
     /// A fresh collected session for a scope; collects if there is none.
-    pub(crate) async fn session_for(&self, wanted: Wanted<'_>) -> Result<Found, CollectFailure> {
+    pub(crate) async fn session_for(&self, wanted: Wanted<'_>) -> Result<Found, FailedCollection> {
         self.touch();
         if let Some(collected) = self.present(wanted).await {
             return Ok(Found::present(collected));
@@ -71,11 +79,11 @@ impl Pool {
     }
 
     /// Makes a new collection, without the files that crash.
-    pub(crate) async fn collect(&self, wanted: Wanted<'_>) -> Result<Found, CollectFailure> {
+    pub(crate) async fn collect(&self, wanted: Wanted<'_>) -> Result<Found, FailedCollection> {
         let mut left_out = self.known_crashes(wanted).await;
         let mut is_again = false;
         loop {
-            let began = SystemTime::now();
+            let (began, began_at) = (Instant::now(), SystemTime::now());
             match self.collect_without(wanted, left_out.as_ref()).await {
                 Ok(found) => {
                     self.remember_crashes(left_out, &found.collected, wanted);
@@ -85,7 +93,10 @@ impl Pool {
                 Err(CollectFailure::Unreachable(reason)) if reason.is_passing && !reason.is_exhaustion && !is_again => {
                     is_again = true;
                 }
-                Err(failure) => left_out = Some(self.leave_out(failure, left_out, began, wanted).await?),
+                Err(failure) => {
+                    let again = self.leave_out(failure, left_out, began_at, wanted).await;
+                    left_out = Some(again.map_err(|failure| FailedCollection { failure, began })?);
+                }
             }
         }
     }

@@ -180,9 +180,9 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
             let ms = slot.since.elapsed().as_secs_f64() * 1000.0;
             (self.tell)(DriverEvent::Timings(vec![ReportedTime(TimeKind::Lost, String::new(), 1, ms, ms)]));
         }
-        // A node that is gone shows nothing about its test: only a second loss does.
+        // A node or a session that is gone shows nothing about the test of a runner: only a second loss does.
         let was_lost = slot.exit.as_ref().is_some_and(|exit| exit.was_lost);
-        if was_lost && slot.current.is_none_or(|(index, _)| self.lost_on_node.insert(index)) {
+        if was_lost && slot.current.is_none_or(|(index, _)| self.lost_once.insert(index)) {
             dispatcher.worker_withdrawn(worker);
             return;
         }

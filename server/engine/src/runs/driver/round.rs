@@ -242,18 +242,17 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         let ended = round.slots.iter().filter(|(_, slot)| slot.is_over()).map(|(&worker, _)| worker);
         for worker in ended.collect::<Vec<_>>() {
             let Some(slot) = round.slots.remove(&worker) else { continue };
+            let was_lost = slot.exit.as_ref().is_some_and(|exit| exit.was_lost);
             if !slot.began && !slot.done {
-                let has_lost_node = slot.exit.as_ref().is_some_and(|exit| exit.was_lost);
                 let has_left =
                     slot.runner.node().is_some() && slot.exit.as_ref().is_some_and(|exit| exit.code == Some(0));
-                // Nodes come and go; but something is wrong where none stays.
-                let limit_used = if has_lost_node || has_left { 1 } else { round.workers.max(2) };
+                // Nodes come and go, and sessions are killed; but something is wrong where none stays.
+                let limit_used = if was_lost || has_left { 1 } else { round.workers.max(2) };
                 round.early_exits += limit_used;
             }
             // At a terminal, Ctrl-C is meant for the whole run.
             let is_interrupt =
                 self.pool.launcher.terminal && slot.exit.as_ref().is_some_and(|exit| exit.is_interrupt());
-            let was_lost = slot.exit.as_ref().is_some_and(|exit| exit.was_lost);
             self.on_worker_exit(worker, slot, &mut round.dispatcher);
             if is_interrupt {
                 self.ending.interrupted.get_or_insert_with(|| "KeyboardInterrupt".into());
@@ -263,7 +262,9 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
             } else if round.dispatcher.needs_worker() && self.plan.kind.debug_process().is_some() {
                 let ended = || "the process under the debugger has ended".into();
                 self.ending.interrupted.get_or_insert_with(ended);
-            } else if (round.dispatcher.needs_worker() || was_lost) && self.ending == DriverEnd::default() {
+            } else if (round.dispatcher.needs_worker() || (was_lost && !round.dispatcher.is_done()))
+                && self.ending == DriverEnd::default()
+            {
                 self.add_worker(round);
             }
         }
