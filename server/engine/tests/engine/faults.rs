@@ -45,7 +45,7 @@ async fn r1_a_process_killed_or_stopped_in_mid_run_is_noticed_and_made_anew() {
     let cases = [
         ("embedded", 0, KILL, true, "crashed"),
         ("embedded", 0, STOP, true, "crashed"),
-        ("embedded", 1, KILL, true, "crashed"),
+        ("embedded", 1, KILL, true, "passed"),
         ("embedded", 1, STOP, false, "passed"),
         ("embedded", 2, KILL, false, "passed"),
         ("embedded", 2, STOP, false, "passed"),
