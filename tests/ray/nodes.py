@@ -50,9 +50,17 @@ class Nodes:
         """Kill a node's processes at once."""
         assert self._order(f"kill {node}") == "killed"
 
+    def drain(self, node: str) -> None:
+        """Announce a node's end, as the provider of a spot machine does."""
+        assert self._order(f"drain {node}") == "draining"
+
     def others(self) -> list[str]:
         """Return the beginnings of the ids of the nodes that are not the head."""
-        return self._order("list").split()[1:]
+        return self.all()[1:]
+
+    def all(self) -> list[str]:
+        """Return the beginnings of the ids of all nodes, with that of the head first."""
+        return self._order("list").split()
 
     def end(self) -> None:
         """End all nodes."""
@@ -93,13 +101,23 @@ def _serve(count: int) -> None:
         if order == "add":
             print(add(), flush=True)
         elif order == "list":
-            print("nodes", *others, flush=True)
+            print(cluster.head_node.node_id[:8], *others, flush=True)
+        elif order == "drain":
+            _drain(cluster.address, others[name].node_id)
+            print("draining", flush=True)
         else:
             cluster.remove_node(others.pop(name), allow_graceful=False)
             print("killed", flush=True)
     # A graceful end waits half a minute for each node.
     for node in [*others.values(), cluster.head_node]:
         cluster.remove_node(node, allow_graceful=False)
+
+
+def _drain(address: str, node: str) -> None:
+    command = [sys.executable, "-m", "ray.scripts.scripts", "drain-node", "--address", address]
+    command += ["--node-id", node, "--deadline-remaining-seconds", "600"]
+    command += ["--reason", "DRAIN_NODE_REASON_PREEMPTION", "--reason-message", "it goes"]
+    subprocess.run(command, check=True, stdout=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -127,6 +127,55 @@ def test_a_node_that_dies_loses_no_outcome(world: World, nodes: Nodes, tmp_path:
     nodes.add()
 
 
+def test_a_node_that_is_drained_finishes_its_test_and_gets_no_other(
+    world: World, nodes: Nodes, tmp_path: Path
+) -> None:
+    place = tmp_path / "place"
+    place.mkdir()
+    doomed = nodes.others()[0]
+    project = Project(
+        tmp_path / "project",
+        {
+            "test_it.py": f"""
+                import pathlib, time
+                import pytest
+
+                @pytest.mark.parametrize("number", range(80))
+                def test_it(number):
+                    place, node = pathlib.Path({str(place)!r}), pathlib.Path.cwd().parts[-4][:8]
+                    (place / f"ran-{{node}}-{{number}}").touch()
+                    while not (place / f"go-{{node}}").exists():
+                        time.sleep(0.02)
+                    time.sleep(0.1)
+                """
+        },
+    )
+    process = command(world, project, "--json", "-n3", f"--executor=ray={nodes.address}")
+
+    def wait_for(count: int, pattern: str) -> None:
+        end = time.monotonic() + DEADLINE
+        while len(list(place.glob(pattern))) < count:
+            assert time.monotonic() < end, sorted(path.name for path in place.iterdir())
+            time.sleep(0.02)
+
+    wait_for(1, f"ran-{doomed}-*")
+    before = len(list(place.glob("ran-*")))
+    nodes.drain(doomed)
+    for node in nodes.all():
+        if node != doomed:
+            (place / f"go-{node}").touch()
+    # The engine asks Ray for such nodes every half second.
+    wait_for(before + 20, "ran-*")
+    (place / f"go-{doomed}").touch()
+    output, errors = process.communicate(timeout=DEADLINE)
+    outcomes = list(outcomes_of(output.splitlines()))
+    assert Counter(outcome["outcome"] for outcome in outcomes) == {"passed": 80}, errors
+    assert len({outcome["id"] for outcome in outcomes}) == 80 and process.returncode == 0
+    assert len(list(place.glob(f"ran-{doomed}-*"))) == 1
+    nodes.kill(doomed)
+    nodes.add()
+
+
 def test_a_node_that_joins_gets_tests(world: World, nodes: Nodes, tmp_path: Path) -> None:
     meeting = Meeting(tmp_path, 60)
     process = command(world, meeting.project, "--json", f"--executor=ray={nodes.address}")

@@ -178,7 +178,14 @@ class Actors:
             remote.node = ray.get(where)
         except ray.exceptions.RayError as error:
             self.give_back(remote, is_usable=False)
-            raise ClusterError(f"an actor can't be started: {last_line(error)}") from None
+            needs = (
+                "; for `ray.packages` each node needs pip, and virtualenv if its Python is in a "
+                "virtual environment"
+            )
+            raise ClusterError(
+                f"an actor can't be started: {last_line(error)}"
+                f"{needs if self._boot.get('packages') else ''}"
+            ) from None
         if remote.node not in self._names:
             self._names = {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes()}
         remote.place = f"{self._names.get(remote.node, 'node')} ({remote.node[:8]})"

@@ -31,7 +31,8 @@ pub struct Item<'a> {
 /// one unit, and no unit is empty. For one worker there is one unit with everything.
 ///
 /// A unit is a file, or a group that spans files. A file that is more than a worker's share of
-/// the total is split, never inside a class, a group or the cases of a function.
+/// the total is split, never inside a class or a group, and inside the cases of a function only if these alone are more
+/// than a worker's share.
 #[must_use]
 pub fn units(items: &[Item<'_>], workers: usize) -> Vec<Vec<usize>> {
     if items.is_empty() {
@@ -121,15 +122,20 @@ fn buckets(items: &[Item<'_>], weights: &[u64], share: u64) -> Vec<Bucket> {
     buckets
 }
 
-/// Cuts a file at changes of class or function, once a part is long enough.
+/// Cuts a file at changes of class or function, and in a function with very many cases between these, once a part is
+/// long enough.
 fn split(items: &[Item<'_>], weights: &[u64], positions: &[usize], share: u64) -> Vec<Vec<usize>> {
     let target = (share / PARTS_PER_SHARE).max(1);
     let mut parts = Vec::new();
     let mut part = Vec::new();
     let mut weight = 0;
-    for run in positions.chunk_by(|a, b| scope(&items[*a]) == scope(&items[*b])) {
-        part.extend_from_slice(run);
-        weight += sum(weights, run);
+    let steps = positions.chunk_by(|a, b| scope(&items[*a]) == scope(&items[*b])).flat_map(|run| {
+        let is_function = run.first().is_some_and(|at| items[*at].class.is_none());
+        run.chunks(if is_function && sum(weights, run) > share { 1 } else { run.len() })
+    });
+    for step in steps {
+        part.extend_from_slice(step);
+        weight += sum(weights, step);
         if weight >= target {
             parts.push(std::mem::take(&mut part));
             weight = 0;
@@ -141,7 +147,7 @@ fn split(items: &[Item<'_>], weights: &[u64], positions: &[usize], share: u64) -
     parts
 }
 
-/// The part of a node id that is never cut: the outermost class, or else the function with all its cases. Only
+/// The part of a node id that stays together: the outermost class, or else the function with all its cases. Only
 /// neighbors are compared: pytest tears a class down when it leaves it, so tests of a class that were collected apart
 /// share no class fixture anyway.
 fn scope<'a>(item: &Item<'a>) -> (bool, &'a str) {

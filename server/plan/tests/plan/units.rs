@@ -90,7 +90,20 @@ fn a_large_file_is_split_between_classes_and_functions_only() {
     ];
     let tests = ids.map(|id| test(id, None));
     let expected = [vec![0, 1, 2], vec![3, 4], vec![5], vec![6]];
-    assert_eq!(units(&items(&tests), 4), expected);
+    assert_eq!(units(&items(&tests), 2), expected);
+}
+
+#[test]
+fn the_cases_of_a_function_are_split_if_they_alone_are_more_than_a_share() {
+    let cases = |function: &str, count: usize| -> Vec<Test> {
+        (0..count).map(|case| test(&format!("a.py::{function}[{case}]"), None)).collect()
+    };
+    let lengths = |tests: &[Test]| units(&items(tests), 2).iter().map(Vec::len).collect::<Vec<_>>();
+    assert_eq!(lengths(&cases("test_p", 16)), [2; 8]);
+    // 8 of 16 are just one share.
+    assert_eq!(lengths(&[cases("test_p", 8), cases("test_q", 5), cases("test_r", 3)].concat()), [8, 5, 3]);
+    let of_class: Vec<Test> = (0..16).map(|number| test(&format!("a.py::TestA::test_{number}"), None)).collect();
+    assert_eq!(lengths(&of_class), [16]);
 }
 
 #[test]
@@ -174,13 +187,16 @@ proptest! {
     }
 
     #[test]
-    fn neighbours_of_one_class_or_function_stay_together(tests in tests(), workers in 2..6_usize) {
+    fn neighbours_of_one_class_or_small_function_stay_together(tests in tests(), workers in 2..6_usize) {
         let units = units(&items(&tests), workers);
         let unit_of = |index: usize| units.iter().position(|unit| unit.contains(&index));
         let base = |test: &Test| test.id.split('[').next().map(str::to_owned);
         for (at, pair) in tests.windows(2).enumerate() {
             let same_class = pair[0].class.is_some() && pair[0].class == pair[1].class;
-            let same = pair[0].file == pair[1].file && (same_class || base(&pair[0]) == base(&pair[1]));
+            let cases = tests.iter().filter(|test| base(test) == base(&pair[0])).count();
+            let is_small = cases * workers <= tests.len() && tests.iter().all(|test| test.ms.is_none());
+            let same_function = is_small && base(&pair[0]) == base(&pair[1]);
+            let same = pair[0].file == pair[1].file && (same_class || same_function);
             if same && pair.iter().all(|test| test.group.is_none()) {
                 prop_assert_eq!(unit_of(at), unit_of(at + 1));
             }
