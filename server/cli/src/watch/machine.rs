@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use pytest_lens_plan::select::Keyword;
+
 use super::keys::Key;
 use crate::failure::exit;
 
@@ -61,6 +63,8 @@ pub(crate) enum Screen {
     Prompt(Asked, String),
     /// The line of the prompt is over.
     PromptDone,
+    /// The reason why the typed filter can't be used.
+    Invalid(String),
     /// A file starts no more runs, because the tests write it.
     Written(String),
 }
@@ -309,6 +313,14 @@ impl Machine {
         let State::Asking(asked, _) = std::mem::replace(&mut self.state, State::Idle) else { return Vec::new() };
         let mut actions = vec![Action::Show(Screen::PromptDone)];
         match text {
+            Some(text)
+                if asked == Asked::Name
+                    && let Err(error) = Keyword::parse(text.trim()) =>
+            {
+                let again = Action::Show(Screen::Prompt(asked, text.clone()));
+                actions.extend([Action::Show(Screen::Invalid(error.to_string())), again]);
+                self.state = State::Asking(asked, text);
+            }
             Some(text) => {
                 let filter = match asked {
                     Asked::Path => &mut self.filters.path,

@@ -205,6 +205,29 @@ fn after_a_stop_the_screen_comes_back() {
     assert_eq!(machine.step(Input::Resumed), [Action::Show(Screen::Prompt(Asked::Name, "x".into()))]);
 }
 
+#[test]
+fn an_invalid_expression_is_corrected_before_anything_runs() {
+    let mut machine = idle();
+    machine.step(key('t'));
+    for letter in "x or".chars() {
+        machine.step(key(letter));
+    }
+    let sentence = "Wrong expression passed to '-k': x or: at column 5: expected not OR left parenthesis OR identifier; got end of input";
+    assert_eq!(
+        machine.step(Input::Key(Key::Enter)),
+        [
+            Action::Show(Screen::PromptDone),
+            Action::Show(Screen::Invalid(sentence.into())),
+            Action::Show(Screen::Prompt(Asked::Name, "x or".into()))
+        ]
+    );
+    for letter in " y".chars() {
+        machine.step(key(letter));
+    }
+    machine.step(Input::Key(Key::Enter));
+    assert_eq!(machine.filters().name, "x or y");
+}
+
 fn any_input() -> impl Strategy<Value = Input> {
     let keys = prop_oneof![
         prop::sample::select("afpthqxyz".chars().collect::<Vec<_>>()).prop_map(Key::Char),
