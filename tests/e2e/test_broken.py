@@ -160,3 +160,21 @@ async def test_a_run_sees_what_is_on_disk(world: World, tmp_path: Path) -> None:
     run = await editor.run(document.cursor("def test_price"))
     assert run.outcomes == {"test_price": "passed"}
     await editor.stop()
+
+
+async def test_a_file_that_ends_its_process(world: World, tmp_path: Path) -> None:
+    crash = "import os\n\nos.abort()\n\ndef test_behind(): pass\n"
+    project = Project(tmp_path, {"test_crash.py": crash, "test_fine.py": FINE})
+    editor = await Editor.start(world, project)
+    document = editor.open("test_crash.py")
+    await editor.collected()
+    (found,) = await editor.diagnosed(document, lambda all: len(all) == 1, "the crash")
+    assert "test_crash.py" in found.message and "SIGABRT" in found.message
+    run = await editor.run({"ids": ["test_fine.py"]})
+    assert set(run.outcomes.values()) == {"passed"}
+    document.replace("os.abort()", "")
+    document.save()
+    await editor.diagnosed(document, lambda all: not all, "no diagnostics")
+    run = await editor.run({})
+    assert set(run.outcomes.values()) == {"passed"} and "test_behind" in run.outcomes
+    await editor.stop()
