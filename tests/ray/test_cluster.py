@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import toolz
 from editor import Editor
-from nodes import Nodes
+from nodes import Nodes, cluster
 from outcomes import outcomes_of
 from world import Project, World, binary
 
@@ -185,6 +185,16 @@ def test_a_node_that_joins_gets_tests(world: World, nodes: Nodes, tmp_path: Path
     outcomes = meeting.end(process)
     assert any(f"({joined})" in outcome["node"] for outcome in outcomes)
     nodes.kill(joined)
+
+
+def test_a_cluster_of_one_cpu_that_grows_shares_the_tests(world: World, tmp_path: Path) -> None:
+    with cluster(1) as small:
+        meeting = Meeting(tmp_path, 8)
+        process = command(world, meeting.project, "--json", f"--executor=ray={small.address}")
+        (head,) = small.all()
+        meeting.wait_for(head)
+        meeting.wait_for(small.add())
+        meeting.end(process)
 
 
 def test_a_crash_and_an_endless_test_are_their_own_fault(

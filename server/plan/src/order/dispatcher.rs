@@ -101,10 +101,11 @@ impl Dispatcher {
     }
 
     /// The same without workers: each joins by [`worker_added`](Self::worker_added) when it is there. Until then nothing
-    /// is kept for it, as it may never come.
+    /// is kept for it, as it may never come, and there may be more than were expected.
     #[must_use]
     pub fn with_late_workers(mut self) -> Self {
         self.workers.clear();
+        self.all_at_once = false;
         self
     }
 

@@ -25,6 +25,20 @@ fn nothing_is_kept_for_a_worker_that_is_not_there() {
 }
 
 #[test]
+fn the_only_expected_worker_leaves_units_for_one_that_joins() {
+    let units = (0..8).map(|index| vec![index]).collect();
+    let mut dispatcher = Dispatcher::new(units, 1, None).with_own_collections().with_late_workers();
+    dispatcher.worker_added(0);
+    dispatcher.lacks(0, []);
+    dispatcher.next(0);
+    dispatcher.started(0, 0);
+    assert!(dispatcher.waiting_units() >= 4, "{}", dispatcher.waiting_units());
+    dispatcher.worker_added(1);
+    dispatcher.lacks(1, []);
+    assert!(matches!(dispatcher.next(1).as_slice(), [Command::Feed(fed)] if !fed.is_empty()));
+}
+
+#[test]
 fn a_withdrawn_worker_blames_no_test() {
     let mut dispatcher = Dispatcher::new(vec![vec![0, 1, 2]], 1, Some(1));
     dispatcher.next(0);

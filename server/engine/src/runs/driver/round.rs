@@ -19,6 +19,9 @@ use crate::runs::stop::StopLevel;
 use crate::runs::worker_slot::{Arrivals, WorkerSlot, next};
 use crate::timing::{DONE_LIMIT, LAST_MESSAGES_GRACE, RESIDENT_TEARDOWN_LIMIT, STACKS_LIMIT, STOPPED_LIMIT};
 
+/// The tests of a run on a cluster that determines the number of runners are cut for at least so many: it may grow.
+const CLUSTER_PARTS: usize = 32;
+
 /// The state of a round.
 pub(super) struct Round {
     /// Number of runners that it requests first.
@@ -136,7 +139,9 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
     }
 
     fn new_round(&mut self, indices: &[usize], workers: usize, stay: bool) -> Round {
-        let units = self.units(indices, workers);
+        // Units are not cut again when the cluster grows.
+        let parts = if self.cluster_size.is_some() { workers.max(CLUSTER_PARTS) } else { workers };
+        let units = self.units(indices, parts);
         let workers = workers.min(units.len()).max(1);
         let first = self.next_slot;
         self.next_slot += workers;
