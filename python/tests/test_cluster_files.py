@@ -151,6 +151,20 @@ def test_other_versions_on_a_node_are_named(
     assert found.startswith(sentence) and bool(found) == bool(sentence)
 
 
+def test_what_is_installed_later_belongs_to_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    current = environment.CurrentEnvironment("/nowhere")
+    before = current.get()
+    assert current.get() is before and "young" not in before["distributions"]
+    folder = tmp_path / "young-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: young\nVersion: 1.0\n")
+    after = current.get()
+    assert after["distributions"]["young"] == "1.0" and current.get() is after
+
+
 def test_a_plugin_that_only_the_node_has_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "_plugins", lambda: ["pytest", "pytest-randomly"])
     assert "pytest-randomly" in environment.difference(HOME, HOME)

@@ -165,6 +165,25 @@ def test_a_collection_that_fails_is_the_reason_why_there_is_no_runner(home: Home
     assert seen[-1][:2] == ("failed", "r-1") and "no luck" in seen[-1][2]
 
 
+def test_a_package_that_is_installed_later_is_named(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    text = "def test(): pass\n"
+    home.write({"test_a.py": text})
+    home.bring("one")
+    before = environment.describe(str(home.root))
+    home.start("r-1", environment=before)
+    assert home.run("r-1", ["test_a.py::test"])[-1][0] == "exited"
+    folder = tmp_path / "pytest_young-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: pytest-young\nVersion: 1.0\n")
+    (folder / "entry_points.txt").write_text("[pytest11]\nyoung = nothing_at_all\n")
+    home.start("r-2", environment=before)
+    seen = home.run("r-2", [])
+    assert seen[-1][0] == "failed" and "pytest-young, a plugin of pytest" in seen[-1][2]
+
+
 def test_another_environment_is_named(home: Home) -> None:
     home.write({"test_a.py": ""})
     home.bring("one")

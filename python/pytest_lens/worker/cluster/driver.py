@@ -62,7 +62,8 @@ class Driver:
         self._sending = threading.Lock()
         self.actors = actors
         self.snapshots = Snapshots(boot["root"], Path(boot["cache_dir"], "ray-contents"))
-        self.environment = environment.describe(boot["root"])
+        self._environment = environment.CurrentEnvironment(boot["root"])
+        self.environment = self._environment.get()
         self.variables = environment.variables()
         self.source_folders = environment.source_folders(boot["root"])
         self._relays: dict[str, Relay] = {}
@@ -89,6 +90,7 @@ class Driver:
             moved = self.snapshots.take(
                 message["id"], message["base"], message["changed"], message["removed"]
             )
+            self.environment = self._environment.get()
             files, size = (0, 0) if moved else self.snapshots.size(message["id"])
             taken = {"id": message["id"], "moved": moved, "files": files, "bytes": size}
             self.send({"t": "snapshot_taken", **taken})

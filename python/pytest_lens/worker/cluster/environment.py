@@ -34,6 +34,31 @@ def describe(root: str) -> Environment:
     return {"python": "{}.{}.{}".format(*sys.version_info), "distributions": versions}
 
 
+class CurrentEnvironment:
+    """This interpreter's environment, described again once something was installed or removed."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._folders: list[tuple[str, int]] = []
+        self._described: Environment = {}
+
+    def get(self) -> Environment:
+        """Return the environment as it is now; the same object while it is unchanged."""
+        # Each distribution has a folder or a file of its own in one of these.
+        folders = [(path, _changed_at(path)) for path in sys.path]
+        if folders != self._folders:
+            self._described = describe(self._root)
+            self._folders = folders
+        return self._described
+
+
+def _changed_at(path: str) -> int:
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
+
+
 def _is_of_project(found: importlib.metadata.Distribution, root: str) -> bool:
     """Whether it is installed from a folder: its code is part of the snapshot."""
     try:

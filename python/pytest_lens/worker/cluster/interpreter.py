@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Callable, Optional
 
 from ..processes import process_tree
+from .environment import Environment
 from .hub import Connection, Hub
 
 Message = dict[str, Any]
@@ -67,13 +68,18 @@ class Interpreter:
         # The snapshot and the options of that session.
         self._collected: tuple[str, str] = ("", "")
         self._number = 0
-        # The variables and modules with which the base was started.
+        # The variables, modules and distributions with which the base was started.
         self._started_with: tuple[str, ...] = ()
         self.ready: Message = {}
 
-    def warm(self, order: Message) -> None:
-        """Start the base if there is none with the order's variables. Raises `Refused`."""
-        wanted = (json.dumps(order["env"], sort_keys=True), json.dumps(order["preload"]))
+    def warm(self, order: Message, installed: Environment) -> None:
+        """Start the base if there is none with the order's variables and what is installed now.
+
+        Raises `Refused`.
+        """
+        wanted = tuple(
+            json.dumps(part, sort_keys=True) for part in (order["env"], order["preload"], installed)
+        )
         alive = self._process is not None and self._process.poll() is None
         if alive and wanted == self._started_with and self._base is not None:
             return

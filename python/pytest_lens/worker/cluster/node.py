@@ -18,6 +18,7 @@ from typing import Any
 
 from ..processes import process_tree
 from . import environment, packs
+from .environment import CurrentEnvironment, Environment
 from .event_log import Event, EventLog
 from .hub import Connection, Hub
 from .interpreter import Interpreter, Refused
@@ -53,6 +54,9 @@ class Node:
         self._contents = Contents(shared / "contents")
         self._copy = Copy(self._contents, own / "project" / os.path.basename(home_root))
         self._home_root = home_root
+        self._environment = CurrentEnvironment(home_root)
+        # The last environments that were compared and agreed: at home, and here.
+        self._compared: tuple[Environment, Environment] | None = None
         self._events = EventLog()
         self._hub = Hub()
         self._interpreter = Interpreter(self._hub, self._copy.root, own, self._on_exit)
@@ -101,21 +105,14 @@ class Node:
                 if self._runner is not None:
                     self._runner.remove_files()
                 self._copy.become(self._trees[order["snapshot"]])
-                if not self._interpreter.ready:
-                    here = environment.describe(self._home_root)
-                    differs = environment.difference(order["environment"], here)
-                    if differs:
-                        raise Refused(
-                            f"the node {order['node']} has {differs}; make both environments the "
-                            "same, or set `ray.packages` to install the packages"
-                        )
+                here = self._compare(order)
                 translated = _translated(order, self._home_root, str(self._copy.root))
                 measure = translated["options"].get("coverage")
                 folders = None
                 if measure:
                     folders = (str(self._folder / f"coverage-{name}"), str(measure["folder"]))
                     measure["folder"] = folders[0]
-                self._interpreter.warm(translated)
+                self._interpreter.warm(translated, here)
                 runner = _Runner(name, self._events, self._copy.root, self._home_root, self._folder)
                 runner.coverage = folders
                 runner.stacks = order["stacks"]
@@ -125,6 +122,19 @@ class Node:
                 self._events.add("failed", name, str(error))
             except Exception as error:  # the driver waits for an event
                 self._events.add("failed", name, f"{type(error).__name__}: {error}")
+
+    def _compare(self, order: Message) -> Environment:
+        """Return the environment of this node. Raises `Refused` if that at home is another."""
+        home, here = order["environment"], self._environment.get()
+        if self._compared != (home, here):
+            differs = environment.difference(home, here)
+            if differs:
+                raise Refused(
+                    f"the node {order['node']} has {differs}; make both environments the same, or "
+                    "set `ray.packages` to install the packages"
+                )
+            self._compared = (home, here)
+        return here
 
     def _on_exit(self, name: str, code: int | None, signal: int | None) -> None:
         runner = self._runner
