@@ -20,7 +20,7 @@ use crate::runs::worker_slot::{Arrivals, WorkerSlot, next};
 use crate::timing::{DONE_LIMIT, LAST_MESSAGES_GRACE, RESIDENT_TEARDOWN_LIMIT, STACKS_LIMIT, STOPPED_LIMIT};
 
 /// The tests of a run on a cluster that determines the number of runners are cut for at least so many: it may grow.
-const CLUSTER_PARTS: usize = 32;
+const CLUSTER_PARTS: usize = 16;
 
 /// The state of a round.
 pub(super) struct Round {
