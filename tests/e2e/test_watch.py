@@ -114,7 +114,7 @@ def test_keys_choose_tests(world: World, project: Project) -> None:
         assert expect_summary(terminal, "1 passed, 1 deselected") == " (path: API, -k: not fine)"
         terminal.type("t(\r")
         terminal.expect("pytest-lens: Wrong expression passed to '-k'")
-        terminal.expect(READY)
+        assert terminal.expect(READY)[1] == " (path: API, -k: not fine)"
         terminal.type("a")
         expect_summary(terminal, "3 passed")
         terminal.type("f")

@@ -92,9 +92,11 @@ def test_a_run_can_be_stopped_while_it_is_read(world: World) -> None:
         {
             "test_a.py": """
             import pathlib, time
+            import pytest
             def test_1():
                 while not pathlib.Path("go").exists(): time.sleep(0.01)
-            def test_2(): pass
+            @pytest.mark.parametrize("number", range(8))
+            def test_2(number): pass
             """
         }
     )
@@ -105,7 +107,9 @@ def test_a_run_can_be_stopped_while_it_is_read(world: World) -> None:
                 run.stop()
                 (world.root / "go").touch()
         assert run.finished is not None and run.finished["status"] == "stopped"
-        assert run.finished["counts"]["passed"] == 1
+        # The start of one more test may already be on its way to the runner.
+        counts = run.finished["counts"]
+        assert counts["passed"] in (1, 2) and counts["passed"] + counts["notRun"] == 9
 
 
 def test_a_refusal_is_an_exception_with_its_code(world: World) -> None:

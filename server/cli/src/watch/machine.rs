@@ -313,13 +313,13 @@ impl Machine {
         let State::Asking(asked, _) = std::mem::replace(&mut self.state, State::Idle) else { return Vec::new() };
         let mut actions = vec![Action::Show(Screen::PromptDone)];
         match text {
+            // The filters stay as they were.
             Some(text)
                 if asked == Asked::Name
                     && let Err(error) = Keyword::parse(text.trim()) =>
             {
-                let again = Action::Show(Screen::Prompt(asked, text.clone()));
-                actions.extend([Action::Show(Screen::Invalid(error.to_string())), again]);
-                self.state = State::Asking(asked, text);
+                actions.push(Action::Show(Screen::Invalid(error.to_string())));
+                actions.extend(self.go_on());
             }
             Some(text) => {
                 let filter = match asked {

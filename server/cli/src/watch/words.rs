@@ -39,7 +39,7 @@ pub(super) fn screen(screen: &Screen, filters: &Filters, has_keys: bool, style: 
             format!("\r\x1b[K{} (Enter: run, {none}Esc: cancel): {text}", style.paint(Paint::Bold, label))
         }
         Screen::PromptDone => "\n".to_owned(),
-        Screen::Invalid(reason) => format!("{reason}\n"),
+        Screen::Invalid(reason) => format!("pytest-lens: {reason}\n"),
         Screen::Written(path) => {
             format!("{path} changes in each run that it starts, so it starts no more; press Enter to run its tests\n")
         }
