@@ -48,6 +48,14 @@ def told(outcome: Json) -> tuple[Any, ...]:
     return tuple(json.dumps(outcome.get(name)) for name in names)
 
 
+def wait_for_files(folder: Path, pattern: str, count: int = 1) -> None:
+    """Wait until tests have made so many files of these names."""
+    end = time.monotonic() + DEADLINE
+    while len(list(folder.glob(pattern))) < count:
+        assert time.monotonic() < end, f"no {pattern}: {list(folder.iterdir())}"
+        time.sleep(0.02)
+
+
 class Meeting:
     """Tests that report their node by a file, and go on when all have leave to."""
 
@@ -72,10 +80,7 @@ class Meeting:
 
     def wait_for(self, node: str) -> None:
         """Wait until a test runs on a node."""
-        end = time.monotonic() + DEADLINE
-        while not (self._folder / node).exists():
-            assert time.monotonic() < end, f"no test came to {node}: {list(self._folder.iterdir())}"
-            time.sleep(0.05)
+        wait_for_files(self._folder, node)
 
     def end(self, process: subprocess.Popen[str]) -> list[Json]:
         """Let the tests go on. Returns their outcomes: each passed once."""
@@ -151,21 +156,14 @@ def test_a_node_that_is_drained_finishes_its_test_and_gets_no_other(
         },
     )
     process = command(world, project, "--json", "-n3", f"--executor=ray={nodes.address}")
-
-    def wait_for(count: int, pattern: str) -> None:
-        end = time.monotonic() + DEADLINE
-        while len(list(place.glob(pattern))) < count:
-            assert time.monotonic() < end, sorted(path.name for path in place.iterdir())
-            time.sleep(0.02)
-
-    wait_for(1, f"ran-{doomed}-*")
+    wait_for_files(place, f"ran-{doomed}-*")
     before = len(list(place.glob("ran-*")))
     nodes.drain(doomed)
     for node in nodes.all():
         if node != doomed:
             (place / f"go-{node}").touch()
     # The engine asks Ray for such nodes every half second.
-    wait_for(before + 20, "ran-*")
+    wait_for_files(place, "ran-*", before + 20)
     (place / f"go-{doomed}").touch()
     output, errors = process.communicate(timeout=DEADLINE)
     outcomes = list(outcomes_of(output.splitlines()))
