@@ -26,8 +26,9 @@ pub(super) async fn collect(project: &Arc<Project>, force: bool) -> Answered {
     let inventory = project.state.inventory.load();
     let is_empty = inventory.nodes().next().is_none();
     if let Some((path, error)) = inventory.errors.iter().next().filter(|_| is_empty) {
-        let line = error.line.map_or_else(String::new, |line| format!(", line {line}"));
-        let message = format!("nothing could be collected: {path}{line}: {}; mend it and collect again", error.message);
+        let line = error.reported.line.map_or_else(String::new, |line| format!(", line {line}"));
+        let message =
+            format!("nothing could be collected: {path}{line}: {}; mend it and collect again", error.reported.message);
         return Err(Refusal::new(ErrorCode::CollectionFailed, message));
     }
     let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -50,10 +50,7 @@ impl FileEntry {
 /// The reason why a file could not be collected.
 #[derive(Debug, Clone)]
 pub(crate) struct FileError {
-    /// 1-based.
-    pub line: Option<u32>,
-    pub message: String,
-    pub longrepr: Option<String>,
+    pub reported: CollectError,
     /// The time at which the disk was in the state that has the error.
     at: Instant,
 }
@@ -61,17 +58,11 @@ pub(crate) struct FileError {
 /// The text is not compared: it may hold addresses, which differ each time.
 impl PartialEq for FileError {
     fn eq(&self, other: &Self) -> bool {
-        (self.line, &self.message) == (other.line, &other.message)
+        (self.reported.line, &self.reported.message) == (other.reported.line, &other.reported.message)
     }
 }
 
 impl Eq for FileError {}
-
-impl FileError {
-    pub(crate) fn new(told: &CollectError, at: Instant) -> Self {
-        FileError { line: told.line, message: told.message.clone(), longrepr: told.longrepr.clone(), at }
-    }
-}
 
 /// All known tests at one time.
 #[derive(Debug, Default)]
@@ -169,7 +160,7 @@ impl Inventory {
         errors.retain(|path, error| (!is_settled(path) || is_later(error)) && !found.gone.contains(&**path));
         let reported = || found.errors.iter().filter(|error| !found.is_superseded(&error.path));
         for error in reported() {
-            errors.insert(error.path.as_str().into(), FileError::new(error, found.described_at));
+            errors.insert(error.path.as_str().into(), FileError { reported: error.clone(), at: found.described_at });
         }
         let mut by_file: HashMap<&str, Vec<Arc<Node>>> = HashMap::new();
         let mut order: Vec<&Arc<str>> = Vec::new();
@@ -254,7 +245,7 @@ impl Inventory {
     pub(crate) fn with_failure(&self, error: &CollectError, began: Instant, later: &[Scope]) -> Self {
         let mut errors = self.errors.clone();
         if !is_superseded(&error.path, later) {
-            errors.insert(error.path.as_str().into(), FileError::new(error, began));
+            errors.insert(error.path.as_str().into(), FileError { reported: error.clone(), at: began });
         }
         Inventory { revision: self.revision + 1, files: self.files.clone(), errors, ..*self }
     }

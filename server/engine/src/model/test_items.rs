@@ -7,7 +7,8 @@ use std::sync::Arc;
 use pytest_lens_analysis::NodeKind;
 use pytest_lens_protocol::{CollectError, InventoryDelta, ItemKind, Range, Siblings, TestItem};
 
-use crate::model::inventory::{FileEntry, FileError, Inventory};
+use crate::model::collect_error::CollectError as Reported;
+use crate::model::inventory::{FileEntry, Inventory};
 use crate::model::item::{item, outline_item, uri_of};
 use crate::model::node::Node;
 use crate::model::sources;
@@ -55,13 +56,13 @@ pub(crate) fn delta(root: &Path, old: &Inventory, new: &Inventory) -> InventoryD
 
 /// The errors of collection, as events tell them.
 pub(crate) fn errors_of(root: &Path, inventory: &Inventory) -> Vec<CollectError> {
-    inventory.errors.iter().map(|(path, error)| error_of(root, path, error)).collect()
+    inventory.errors.values().map(|error| error_of(root, &error.reported)).collect()
 }
 
 /// An error of collection, as events tell it.
-pub(crate) fn error_of(root: &Path, path: &str, error: &FileError) -> CollectError {
+pub(crate) fn error_of(root: &Path, error: &Reported) -> CollectError {
     CollectError {
-        uri: uri_of(&root.join(path)),
+        uri: uri_of(&root.join(&error.path)),
         range: Range::of_line(error.line.unwrap_or(1)),
         message: error.message.clone(),
         longrepr: error.longrepr.clone().filter(|text| !text.trim().is_empty()),

@@ -13,7 +13,6 @@ use super::Project;
 use crate::api_error::{Refusal, invalid};
 use crate::model::collect_error::{CollectError, CrashKind};
 use crate::model::collection::SkippedFile;
-use crate::model::inventory::FileError;
 use crate::model::scope::Scope;
 use crate::model::select::{Filter, Selection, means, own_id, select};
 use crate::model::test_items::error_of;
@@ -200,10 +199,7 @@ pub(crate) fn choose_in(
 
 /// Errors of collection, as events tell them.
 pub(crate) fn told_errors<'a>(project: &Project, errors: impl IntoIterator<Item = &'a CollectError>) -> Vec<TreeError> {
-    let told = |error: &CollectError| {
-        error_of(&project.state.root, &error.path, &FileError::new(error, tokio::time::Instant::now()))
-    };
-    errors.into_iter().map(told).collect()
+    errors.into_iter().map(|error| error_of(&project.state.root, error)).collect()
 }
 
 /// The time until a session was found or collected.
