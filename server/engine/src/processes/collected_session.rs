@@ -23,7 +23,7 @@ use crate::model::scope::Scope;
 use crate::model::timings::sums;
 use crate::processes::disk_snapshot::Snapshot;
 use crate::processes::exclusive_session::{self, ExclusiveSession, ExitingSessions};
-use crate::processes::file_opens::Window;
+use crate::processes::file_opens::{UnreportedReads, Window};
 use crate::processes::gathering::{CrashPoint, Gathered, Progress, gather};
 use crate::processes::hub::Hub;
 use crate::processes::launcher::Base;
@@ -85,8 +85,10 @@ pub(crate) struct CollectedSession {
     is_given_away: AtomicBool,
     /// Its reads are known: no file that a C library may have read was changed meanwhile.
     is_certain: bool,
-    /// Files outside of the project that its code names: nobody knows whether C libraries read them.
-    perhaps_read: Vec<PathBuf>,
+    /// That holds for the project's own files.
+    has_certain_code: bool,
+    /// Files outside of the project that it did not report: nobody knows whether C libraries read them.
+    perhaps_read: BTreeSet<PathBuf>,
     state: Mutex<HostState>,
     getting_ready: tokio::sync::Mutex<()>,
     /// The inventory's revision that contains its tests.
@@ -236,30 +238,32 @@ pub(crate) async fn collect(
     let configuration: Vec<_> =
         collected.read.files.iter().map(|file| PathBuf::from(&file.0)).filter(|path| is_configuration(path)).collect();
     let (window, mut reasons, mut snapshot) = (order.window, collected.reasons, Snapshot::new(collected.read));
-    let (nodes, reasons, snapshot, is_certain, perhaps_read) = tokio::task::spawn_blocking(move || {
+    let compared = tokio::task::spawn_blocking(move || {
         let nodes = make_nodes(items, &root, &settings, &analyses);
         let read: Vec<_> =
             sources.iter().filter_map(|path| Some((path.as_path(), analyses.of(path, &settings)?))).collect();
         reasons.extend(first_clock(&read, &root));
-        let mut perhaps_read = Vec::new();
         let opened = match window {
             // A session that can't be shared is not used again.
             Some(window) if reasons.is_empty() => {
                 let sources = read.iter().map(|(path, analysis)| (*path, &**analysis)).collect();
                 let readings = Readings { root: &root, variables: &variables, sources, configuration: &configuration };
-                perhaps_read = window.watch_named(readings.named());
-                window.opened().beside(&snapshot, &perhaps_read)
+                let unseen = window.watch_named(readings.named());
+                window.opened().beside(&snapshot, &unseen)
             }
-            _ => Some(Snapshot::default()),
+            _ => UnreportedReads::default(),
         };
-        let is_certain = opened.is_some();
-        snapshot.add(opened.unwrap_or_default());
+        let certain = (opened.are_certain(), opened.are_certain_within(&root));
+        let unreported = opened.snapshot.files().chain(opened_before.files());
+        let outside = unreported.filter(|path| !path.starts_with(&root) && !snapshot.knows(path));
+        let perhaps_read: BTreeSet<_> = outside.map(Path::to_path_buf).collect();
+        snapshot.add(opened.snapshot);
         snapshot.add(opened_before);
         snapshot.add(order.crash_inputs);
-        (nodes, reasons, snapshot, is_certain, perhaps_read)
-    })
-    .await
-    .map_err(|error| CollectFailure::Broken(error.to_string()))?;
+        (nodes, reasons, snapshot, certain, perhaps_read)
+    });
+    let (nodes, reasons, snapshot, (is_certain, has_certain_code), perhaps_read) =
+        compared.await.map_err(|error| CollectFailure::Broken(error.to_string()))?;
     let shared = fork && reasons.is_empty();
     let (process, events, exclusive) = match purpose {
         _ if shared => (Some(process), Some(events), ExclusiveSession::default()),
@@ -304,6 +308,7 @@ pub(crate) async fn collect(
         process,
         is_given_away: AtomicBool::new(false),
         is_certain,
+        has_certain_code,
         perhaps_read,
         state: Mutex::new(HostState { snapshot, current_at: began, events, standby: Vec::new() }),
         getting_ready: tokio::sync::Mutex::default(),
@@ -402,13 +407,13 @@ impl CollectedSession {
     /// Returns whether the code that it collected, and the interpreter, are still those on disk. A file outside of the
     /// project that it perhaps never read does not count: tests write such files.
     pub(crate) fn has_present_code(&self) -> bool {
-        self.is_comparable() && self.changed_files().is_empty() && self.base.is_unchanged()
+        self.is_young() && self.has_certain_code && self.changed_files().is_empty() && self.base.is_unchanged()
     }
 
     /// The files that have changed since it read them.
     pub(crate) fn changed_files(&self) -> BTreeSet<PathBuf> {
         let changes = self.state.lock().unwrap_or_else(PoisonError::into_inner).snapshot.changes();
-        changes.all().filter(|path| !self.perhaps_read.contains(*path)).cloned().collect()
+        changes.all().filter(|path| !self.perhaps_read.contains(path.as_path())).cloned().collect()
     }
 
     /// Returns whether a run that was requested at this time can use it. Compares files and interpreter in parallel.
@@ -430,13 +435,14 @@ impl CollectedSession {
     }
 
     /// Returns whether a comparison with the disk is conclusive: it is young, and its reads are known.
-    fn is_comparable(&self) -> bool {
-        let is_young = !self.is_shared() || SystemTime::now() < self.until;
-        is_young && self.is_certain
+    fn is_young(&self) -> bool {
+        !self.is_shared() || SystemTime::now() < self.until
     }
 
     fn is_collection_unchanged(&self) -> bool {
-        self.is_comparable() && self.state.lock().unwrap_or_else(PoisonError::into_inner).snapshot.is_fresh()
+        self.is_young()
+            && self.is_certain
+            && self.state.lock().unwrap_or_else(PoisonError::into_inner).snapshot.is_fresh()
     }
 
     /// Returns whether its process, if it has one, can be forked.

@@ -63,17 +63,37 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    /// The files that a process may have read in addition to those that it reported. `None` if that is
-    /// unknown. `unseen`: files that may have been opened too.
-    pub(crate) fn beside(self, told: &Snapshot, unseen: &[PathBuf]) -> Option<Snapshot> {
+    /// The files that a process may have read in addition to those that it reported. `unseen`: files that may have been
+    /// opened too.
+    pub(crate) fn beside(self, told: &Snapshot, unseen: &[PathBuf]) -> UnreportedReads {
+        let mut read = UnreportedReads { is_incomplete: self.is_incomplete, ..UnreportedReads::default() };
+        let opened = self.files.into_iter().chain(unseen.iter().cloned());
+        read.snapshot.add_opened(opened.filter(|path| !told.knows(path)));
         // A file that has come and gone belonged to one program for that moment.
-        let is_unclear = |path: &PathBuf| !told.knows(path) && path.exists();
-        if self.is_incomplete || self.changed.iter().any(is_unclear) {
-            return None;
-        }
-        let mut opened = Snapshot::default();
-        opened.add_opened(self.files.into_iter().chain(unseen.iter().cloned()).filter(|path| !told.knows(path)));
-        Some(opened)
+        read.unclear = self.changed.into_iter().filter(|path| !told.knows(path) && path.exists()).collect();
+        read
+    }
+}
+
+/// The files that a process may have read without a report of its own.
+#[derive(Debug, Default)]
+pub(crate) struct UnreportedReads {
+    pub snapshot: Snapshot,
+    /// Files that changed meanwhile: it is unknown which content was read. In no order.
+    unclear: Vec<PathBuf>,
+    /// The kernel has dropped events, so there may be more.
+    is_incomplete: bool,
+}
+
+impl UnreportedReads {
+    /// Returns whether the snapshot has the content that was read.
+    pub(crate) fn are_certain(&self) -> bool {
+        !self.is_incomplete && self.unclear.is_empty()
+    }
+
+    /// Returns whether that holds for the files of a project.
+    pub(crate) fn are_certain_within(&self, root: &Path) -> bool {
+        !self.is_incomplete && !self.unclear.iter().any(|path| path.starts_with(root))
     }
 }
 

@@ -67,9 +67,8 @@ impl Prestarted {
             return None;
         };
         let compared = tokio::task::spawn_blocking(move || {
-            let opened =
-                window.map_or_else(|| Some(Snapshot::default()), |window| window.opened().beside(&snapshot, &[]));
-            opened.map(|opened| (snapshot, opened))
+            let opened = window.map(|window| window.opened().beside(&snapshot, &[])).unwrap_or_default();
+            opened.are_certain().then_some((snapshot, opened.snapshot))
         });
         let (snapshot, opened) = compared.await.ok().flatten()?;
         let state = Mutex::new(State { events: Some(events), snapshot, opened });

@@ -1,5 +1,8 @@
 //! Failures that are repeated, and what history makes of them.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use pytest_lens_protocol::{EventPayload, Request, Response, RunEndStatus};
 
 use crate::common::{Lab, Order, Ran};
@@ -234,5 +237,44 @@ def test(): assert pathlib.Path('data/a.txt').read_text().strip() == os.environ.
         })
         .await;
     assert_eq!(verdict().await, (false, 4));
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a7_files_outside_that_others_use_while_tests_are_collected_are_not_the_tests_code() {
+    let outside = tempfile::tempdir().unwrap();
+    let path = |name: &str| outside.path().join(name);
+    for name in ["turns", "busy"] {
+        std::fs::write(path(name), "").unwrap();
+    }
+    let text = format!(
+        "import pathlib\nFOLDER = pathlib.Path('{}')\nBUSY = FOLDER / 'busy'\nTURNS = FOLDER / 'turns'\n\n\
+         def test():\n    turn = len(TURNS.read_text())\n    TURNS.write_text('x' * (turn + 1))\n    assert turn % 2\n",
+        outside.path().display()
+    );
+    let lab = Lab::resident(&[("test_a.py", &text)]).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let other = std::thread::spawn({
+        let (stop, turns, busy) = (Arc::clone(&stop), path("turns"), path("busy"));
+        move || {
+            while !stop.load(Ordering::Relaxed) {
+                std::fs::read(&turns).unwrap();
+                std::fs::write(&busy, "x").unwrap();
+                std::thread::yield_now();
+            }
+        }
+    });
+    // The paths are known from now on.
+    lab.counts(Order::all()).await;
+    lab.project.write("test_a.py", &format!("{text}\n"));
+    assert_eq!(lab.counts(Order::all()).await, [1, 1, 0, 0, 0]);
+    assert_eq!(lab.counts(Order::all()).await, [1, 0, 1, 0, 0]);
+    let is_flaky = |payload: &EventPayload| match payload {
+        EventPayload::FlakinessHint(told) => told.hints.iter().any(|hint| hint.is_flaky).then_some(()),
+        _ => None,
+    };
+    lab.log().until("the proof", is_flaky).await;
+    stop.store(true, Ordering::Relaxed);
+    other.join().unwrap();
     lab.close().await;
 }
