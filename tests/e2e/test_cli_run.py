@@ -283,6 +283,7 @@ def test_python_without_pytest(world: World, project: Project, tmp_path: Path) -
 GOOD = "def test_good():\n    pass\n"
 EXITS = "import pytest\n\n\ndef test_a():\n    pytest.exit('enough')\n"
 HOOK = "def pytest_runtest_protocol():\n    raise OSError('disk')\n"
+SLOW_HOOK = "import time\n\n\ndef pytest_internalerror():\n    time.sleep(1)\n\n\n" + HOOK
 
 #: A project's files, the arguments, and the status with which pytest ends.
 ENDINGS: dict[str, tuple[dict[str, str], list[str], int]] = {
@@ -292,6 +293,7 @@ ENDINGS: dict[str, tuple[dict[str, str], list[str], int]] = {
     "interrupted": ({"test_a.py": "def test_a():\n    raise KeyboardInterrupt\n"}, [], 2),
     "exit": ({"test_a.py": EXITS}, [], 2),
     "internal error": ({"test_a.py": GOOD, "conftest.py": HOOK}, [], 3),
+    "slow internal error": ({"test_a.py": GOOD, "conftest.py": SLOW_HOOK}, [], 3),
     "deselected": ({"test_a.py": GOOD}, ["-k", "other"], 5),
     "nothing": ({"a.py": GOOD}, [], 5),
     "unknown option": ({"test_a.py": GOOD, "pytest.ini": "[pytest]\naddopts = --nope\n"}, [], 4),
@@ -381,3 +383,28 @@ def milliseconds(line: str) -> int:
     found = re.search(r"(\d+)\.(\d{3})s", line)
     assert found, line
     return int(found[1] + found[2])
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_what_tests_leave_to_the_end_of_their_process_happens(
+    world: World, tmp_path: Path, workers: str
+) -> None:
+    leaving = """
+        import atexit
+        import threading
+        import time
+        from pathlib import Path
+
+        def leave(name):
+            time.sleep(0.3)
+            Path(name).touch()
+
+        def test_handler():
+            atexit.register(leave, "handler.txt")
+
+        def test_thread():
+            threading.Thread(target=leave, args=("thread.txt",)).start()
+    """
+    project = Project(tmp_path / "leaving", {"test_leaving.py": leaving})
+    assert run(world, project, "-n", workers).status == 0
+    assert {path.name for path in project.root.glob("*.txt")} == {"handler.txt", "thread.txt"}

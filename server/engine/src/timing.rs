@@ -93,9 +93,10 @@ pub(crate) const LOCK_LIMIT: Duration = Duration::from_secs(10);
 /// engine of that version may still run, a branch may come back.
 pub(crate) const WORKER_FILES_AGE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// A run whose tests all have their outcome waits this long for its runners to confirm it: they only have to send a
-/// message.
-pub(crate) const DONE_LIMIT: Duration = Duration::from_millis(500);
+/// A run whose tests all have their outcome waits this long for its runners to confirm it, and to report what else
+/// happened to their sessions. They only have to send a message, but a busy machine may take seconds for that; only a
+/// runner that hangs takes all of it.
+pub(crate) const DONE_LIMIT: Duration = Duration::from_secs(5);
 
 /// The longest time for runners that stay to tear down what does not stay with them: module and class fixtures.
 pub(crate) const RESIDENT_TEARDOWN_LIMIT: Duration = Duration::from_secs(30);
@@ -115,7 +116,8 @@ pub(crate) const TIMEOUT_GRACE: Duration = Duration::from_secs(2);
 /// A test that a newer run has taken over may go on for this long: most tests finish within it, and a person waits.
 pub(crate) const PREEMPTION_GRACE: Duration = Duration::from_secs(1);
 
-/// The longest time that a run waits for hooks that finish its sessions. Slower ones hold up the next run only.
+/// The longest time that a run waits for hooks that finish its sessions, and the end of a project for its runners. Slower
+/// ones hold up the next run only.
 pub(crate) const SESSION_FINISH_LIMIT: Duration = Duration::from_secs(10);
 
 /// The longest time for a runner to tear down its session: the same as for a session that has nothing more to do.

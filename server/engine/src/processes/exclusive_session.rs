@@ -1,6 +1,7 @@
 //! A collected session that can't be shared: it is made for one run, and runs that run's tests itself.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
@@ -11,7 +12,7 @@ use crate::processes::runner::Runner;
 use crate::processes::worker_protocol::ToWorker;
 use crate::timing::{EXITING_SESSIONS_LIMIT, SESSION_END_LIMIT};
 
-/// Sessions that are over and still tear themselves down. The next session may need the resources that they hold.
+/// Sessions that are over and still tear themselves down.
 #[derive(Clone)]
 pub(crate) struct ExitingSessions(Arc<watch::Sender<usize>>);
 
@@ -36,10 +37,15 @@ impl ExitingSessions {
         ExitingSession(self.clone())
     }
 
-    /// Waits until all have ended, or a time limit has passed.
+    /// Waits until all have ended, or the time that the next session waits has passed.
     pub(crate) async fn gone(&self) {
+        self.gone_within(EXITING_SESSIONS_LIMIT).await;
+    }
+
+    /// Waits until all have ended, or a time limit has passed.
+    pub(crate) async fn gone_within(&self, limit: Duration) {
         let mut exiting = self.0.subscribe();
-        let _ = tokio::time::timeout(EXITING_SESSIONS_LIMIT, exiting.wait_for(|count| *count == 0)).await;
+        let _ = tokio::time::timeout(limit, exiting.wait_for(|count| *count == 0)).await;
     }
 }
 

@@ -60,8 +60,10 @@ pub(crate) struct Pool {
     starting: tokio::sync::Mutex<()>,
     /// Serializes prestarting a session.
     prestarting: tokio::sync::Mutex<()>,
-    /// Sessions of runs that are over.
+    /// Sessions of runs that are over. The next session may need the resources that they hold.
     pub exiting: ExitingSessions,
+    /// Runners of runs that are over, these sessions among them: they call exit handlers, and write what pytest keeps.
+    pub ending_runners: ExitingSessions,
     /// Serializes collections of the whole project; later callers reuse the first result.
     whole: tokio::sync::Mutex<()>,
 }
@@ -168,6 +170,7 @@ impl Pool {
             starting: tokio::sync::Mutex::default(),
             prestarting: tokio::sync::Mutex::default(),
             exiting: ExitingSessions::default(),
+            ending_runners: ExitingSessions::default(),
             whole: tokio::sync::Mutex::default(),
         }
     }

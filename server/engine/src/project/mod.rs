@@ -64,7 +64,7 @@ use crate::runs::handle::RunHandle;
 use crate::runs::stop::StopLevel;
 use crate::timing::{
     ATTENDED_LIMIT, BACKGROUND_PAUSE, HISTORY_FLUSH_LIMIT, HISTORY_LOAD_LIMIT, KILLED_RUN_LIMIT, PROCESSES_END_LIMIT,
-    REFRESH_DELAY_LIMIT, SOURCES_DELAY,
+    REFRESH_DELAY_LIMIT, SESSION_FINISH_LIMIT, SOURCES_DELAY,
 };
 
 /// The active part of a project, which works for its clients. Its data are in its [`ProjectState`].
@@ -521,6 +521,8 @@ impl Project {
         let mut unsaved = self.unsaved.subscribe();
         let _ = tokio::time::timeout(KILLED_RUN_LIMIT, unsaved.wait_for(|runs| *runs == 0)).await;
         self.refresher.close();
+        // What tests leave to the end of their process happens, as under pytest.
+        self.pool.ending_runners.gone_within(SESSION_FINISH_LIMIT).await;
         self.pool.residents.close().await;
         self.leave_cluster().await;
         let family = self.pool.launcher.family();

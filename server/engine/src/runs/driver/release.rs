@@ -35,9 +35,10 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
             }
             // A runner that is done still tears its session down, and must live that long.
             let exiting_session = (!self.plan.collected.is_shared()).then(|| self.pool.exiting.enter());
+            let ending_runner = self.pool.ending_runners.enter();
             let end = tokio::spawn(async move {
                 slot.await_exit().await;
-                drop(exiting_session);
+                drop((exiting_session, ending_runner));
             });
             self.exiting.lock().unwrap_or_else(PoisonError::into_inner).push(end);
         }
