@@ -362,7 +362,7 @@ pub struct RunEnd {
     /// The sections of plugins and conftests in pytest's summary, such as a table of coverage; in runs of commands.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub summaries: Vec<PluginSummary>,
-    /// The exit status that a test or hook asked for (`pytest.exit(returncode=...)`).
+    /// The exit status that a test or hook asked for (`pytest.exit(returncode=...)`, `session.exitstatus = ...`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_status: Option<i32>,
 }

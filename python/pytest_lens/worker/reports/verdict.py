@@ -35,6 +35,8 @@ class VerdictBuilder:
         self._details: dict[str, Message] = {}
         self._logged: dict[str, Message] = {}
         self._subtest_details: list[Message] = []
+        # An execution that failed before the present one.
+        self._failed: tuple[Any, ...] | None = None
         # The configuration by which reports are kept whole; None in a run that does not ask for it.
         self._config: Any = None
         self._whole: list[str] = []
@@ -53,6 +55,7 @@ class VerdictBuilder:
         """The reports that follow are this item's."""
         self._path = str(getattr(item, "path", ""))
         self._whole = []
+        self._failed = None
         self._new_attempt()
 
     def _new_attempt(self) -> None:
@@ -93,8 +96,12 @@ class VerdictBuilder:
             self._subtests.append(report)
             self._subtest_details.append(self._details.get(report.when, {}))
             return
-        if report.when == "setup" and self._reports:  # a plugin repeats the test
+        if report.when == "setup" and self._reports:  # a plugin or a conftest repeats the test
             details = self._details
+            # Unless it took the failure back, as pytest-rerunfailures does, pytest counts it.
+            if self._failed is None and self._has_failed():
+                reports, subtests = self._reports, self._subtests
+                self._failed = (reports, subtests, self._logged, self._subtest_details)
             self._new_attempt()
             self._details = details
         self._reports[report.when] = report
@@ -105,6 +112,8 @@ class VerdictBuilder:
 
         `ms`: the time that it took, by our own clock.
         """
+        if self._failed is not None and not self._has_failed():
+            self._reports, self._subtests, self._logged, self._subtest_details = self._failed
         verdict = self._verdict()
         if crash is not None:
             verdict["outcome"] = "error"
@@ -172,6 +181,10 @@ class VerdictBuilder:
         if teardown is not None and teardown.failed and phase != "teardown":
             main = _with_teardown(main, teardown, self._logged["teardown"])
         return main
+
+    def _has_failed(self) -> bool:
+        """Whether the present execution has a report that pytest counts as a failure."""
+        return any(report.failed for report in (*self._reports.values(), *self._subtests))
 
     def _deciding_phase(self) -> str:
         """The phase that decides; plugins that run a test in another process have other phases."""

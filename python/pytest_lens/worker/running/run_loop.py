@@ -30,6 +30,8 @@ ENDINGS = (
     pytest.Session.Interrupted,
 )
 
+_NO_TESTS = int(pytest.ExitCode.NO_TESTS_COLLECTED)
+
 # How long a fresh fork waits for "run" before it begins to prepare, in seconds.
 _ORDERS_WITHIN = 0.01
 
@@ -73,6 +75,10 @@ class RunLoop:
         self._stacks: Watchdog | None = None
         self._faults: Faults | None = None
         self._descriptors: StandardDescriptors | None = None
+        # Whether a test has failed.
+        self._has_failed = False
+        # The exit status that pytest has by the outcomes; None if something else ended the session.
+        self.exit_status: int | None = None
 
     def wait_for_run(self, session: Any) -> Message | None:
         """The "run" message; None when the engine wants this process to end instead."""
@@ -186,6 +192,11 @@ class RunLoop:
             if self._stacks is not None:
                 self._stacks.stop()
             faults.end()
+        if error is None or reason == "maxfail":
+            self.exit_status = int(self._has_failed) if self._has_items() else _NO_TESTS
+        if reason == "end" and session.testsfailed and not self._has_failed:
+            reason, message = "failed", "a hook counted a failure that belongs to no test"
+            self.exit_status = 1
         done: Message = {"t": "done", "reason": reason}
         if isinstance(error, pytest.exit.Exception) and error.returncode is not None:
             done["exit_status"] = int(error.returncode)
@@ -244,6 +255,7 @@ class RunLoop:
         if measurement is not None:
             measurement.test("")
         verdict = verdicts.end(item, crash, took * 1000)
+        self._has_failed = self._has_failed or verdict["outcome"] in ("failed", "error")
         slow = self._faults.take() if self._faults is not None else ""
         if slow:
             verdict["stderr"] = cut(verdict.get("stderr", "") + slow)
@@ -265,6 +277,9 @@ class RunLoop:
             if issubclass(type(crash), ENDINGS) or is_a_hooks(crash.__traceback__):
                 raise crash
             raise Broken(f"{item.nodeid} broke pytest") from None
+
+    def _has_items(self) -> bool:
+        return any(item is not None for item in self._items)
 
     def _next_follows(self, session: Any) -> bool:
         """Whether the start of the next test is about to be sent."""

@@ -53,7 +53,7 @@ def run(worker: Worker, config: PrebuiltConfig) -> NoReturn:
             status = int(pytest.main(command_line(worker), plugins=plugins))
     except BaseException as error:  # SystemExit in a conftest, among others
         plugin.startup_errors.note(error)
-        status = 3
+        status = 1 if plugin.startup_errors.past_startup else 3
     if plugin.is_controller:
         process_exit.run_exit_handlers()
         process_exit.leave(status)
@@ -67,7 +67,8 @@ def run(worker: Worker, config: PrebuiltConfig) -> NoReturn:
         pass
     process_exit.run_exit_handlers()
     plugin.end_controller()
-    bye: Message = {"t": "bye", "exitstatus": status, "message": plugin.screen.verdict()}
+    bye: Message = {"t": "bye", "exitstatus": status, "expected": plugin.expected_status}
+    bye["message"] = plugin.startup_errors.at_the_end() or plugin.screen.verdict()
     summary = plugin.screen.summary()
     if summary:
         bye["summary"] = cut(summary)

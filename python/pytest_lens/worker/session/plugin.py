@@ -73,6 +73,8 @@ class LensPlugin:
         # Changes that end with the collection.
         self._while_collecting = contextlib.ExitStack()
         self._run_arguments: arguments.RunArguments | None = None
+        # The exit status by the outcomes of its tests; hooks may decide otherwise.
+        self.expected_status: int | None = None
         # It left no garbage of the collection to a run.
         self._has_collected_garbage = False
         self._last_garbage: LastGarbage | None = None
@@ -281,8 +283,10 @@ class LensPlugin:
         elif message is not None:
             self._prepare(session, message, by_id)
             session.items = loop.prepare(message, session.items)
-            with self.screen.shown(session):
+            session.testscollected = len(session.items)
+            with self.screen.shown():
                 loop.run(session)
+            self.expected_status = loop.exit_status
         return True
 
     @pytest.hookimpl(hookwrapper=True, trylast=True)

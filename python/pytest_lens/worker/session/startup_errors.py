@@ -40,6 +40,12 @@ class StartupErrors:
             self._internal = f"{excinfo.typename}: {own_text(excinfo.value)}\n{excrepr}"
             self._raised = excinfo.value
 
+    def at_the_end(self) -> str | None:
+        """The exception that a hook raised at the end of a session whose tests have run."""
+        if not self.past_startup or self._error is None:
+            return None
+        return cut(f"a hook at the session's end raised {describe(self._error)}", MESSAGE_LIMIT)
+
     def report(self, worker: Worker, status: int) -> None:
         """Send the reason why there was no collection, or why the run broke off."""
         location = _location(self._raised, worker.root)

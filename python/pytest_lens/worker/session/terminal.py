@@ -44,13 +44,11 @@ class TerminalStream(io.TextIOBase):
         writer._file = self
 
     @contextlib.contextmanager
-    def shown(self, session: Any = None) -> Iterator[None]:
-        """Write to the terminal meanwhile, if there is one; `session`: the one whose tests run."""
+    def shown(self) -> Iterator[None]:
+        """Write to the terminal meanwhile, if there is one."""
         if self._writer is None or self._is_shown:
             yield
             return
-        if session is not None:
-            session.testscollected = len(session.items)
         self._is_shown = True
         try:
             yield

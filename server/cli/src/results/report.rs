@@ -241,7 +241,8 @@ impl Report {
     /// pytest's exit status.
     pub(crate) fn status(&self) -> i32 {
         let Some(end) = &self.end else { return exit::INTERNAL };
-        if let Some(wanted) = end.exit_status {
+        // The hook of a session knows nothing of errors that other sessions found while they collected.
+        if let Some(wanted) = end.exit_status.filter(|wanted| *wanted != exit::OK || !self.has_errors()) {
             return wanted;
         }
         match end.status {

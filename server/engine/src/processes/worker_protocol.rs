@@ -388,6 +388,9 @@ pub(crate) enum FromWorker {
         /// pytest's exit status.
         #[serde(default)]
         exitstatus: i32,
+        /// The one by the outcomes of its tests: another was decided by a hook. `None` if a test ended the session.
+        #[serde(default)]
+        expected: Option<i32>,
         /// A plugin's message about the session as a whole.
         message: Option<String>,
         /// The sections of plugins and conftests in pytest's summary.

@@ -20,6 +20,7 @@ use crate::processes::debug_process::DebugProcess;
 use crate::processes::pool::Pool;
 use crate::runs::event::{DriverEnd, DriverEvent};
 use crate::runs::plan::RunPlan;
+use crate::runs::session_end::{self, SessionEnd};
 use crate::runs::stop::StopLevel;
 use crate::timing::{SESSION_FINISH_LIMIT, STOPPED_LIMIT};
 
@@ -57,10 +58,11 @@ pub(crate) async fn drive(
         disturbed: false,
         next_check: Instant::now() + STOPPED_LIMIT / 4,
         exiting: Mutex::default(),
+        session_ends: Vec::new(),
     };
     let mut left: Vec<usize> = (0..plan.selected.len()).collect();
-    if left.is_empty() && plan.kind.makes_reports() {
-        // A session without tests writes its reports, too.
+    if left.is_empty() && plan.decides_end() {
+        // A session without tests writes its reports, too, and its hooks may decide the exit status.
         driver.run_round(&[], 1, false).await;
     }
     loop {
@@ -87,6 +89,7 @@ pub(crate) async fn drive(
         }
     }
     (driver.ending.replaced, driver.ending.disturbed) = (driver.replaced, driver.disturbed);
+    driver.ending.decide(session_end::decision(&driver.session_ends));
     if plan.kind.coverage().is_some() || driver.replaced || !plan.collected.is_shared() {
         // Sessions write their measurements and reports at their end, and a newer run of the same tests may need the
         // resources that they hold.
@@ -147,6 +150,8 @@ struct Driver<'a, F: Fn(DriverEvent)> {
     next_check: Instant,
     /// Runners that tear down their sessions.
     exiting: Mutex<Vec<tokio::task::JoinHandle<()>>>,
+    /// The ends of sessions that may decide the run's.
+    session_ends: Vec<SessionEnd>,
 }
 
 impl<F: Fn(DriverEvent)> Driver<'_, F> {

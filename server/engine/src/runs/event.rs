@@ -10,6 +10,7 @@ use crate::model::recording::ReportedInputs;
 use crate::model::timings::ReportedTime;
 use crate::model::warnings::ReportedWarning;
 use crate::runs::artifacts::Streams;
+use crate::runs::session_end::Decision;
 
 /// An event of a run. Numbers are indices into the plan's selected tests.
 #[derive(Debug)]
@@ -59,6 +60,15 @@ pub(crate) struct DriverEnd {
 }
 
 impl DriverEnd {
+    /// Applies what hooks decided about the run.
+    pub(crate) fn decide(&mut self, decision: Option<Decision>) {
+        let Some(Decision { status, message }) = decision else { return };
+        self.exit_status = self.exit_status.or(Some(status));
+        if status != 0 {
+            self.refused.get_or_insert(message);
+        }
+    }
+
     /// The least status of the suite, whatever its cases.
     pub(crate) fn suite_status(&self, has_problems: bool) -> SuiteStatus {
         if self.fault.is_some() {

@@ -13,6 +13,7 @@ pub(crate) mod pending_runners;
 pub(crate) mod plan;
 pub(crate) mod record;
 pub(crate) mod run_ids;
+pub(crate) mod session_end;
 pub(crate) mod stop;
 pub(crate) mod suite_log;
 pub(crate) mod worker_slot;

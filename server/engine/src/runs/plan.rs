@@ -149,6 +149,13 @@ impl RunPlan {
         };
         is_usual && verbosity::without(&self.collected.options.arguments).eq(verbosity::without(&settings.arguments))
     }
+
+    /// Whether the ends of its sessions count: they write reports, or have hooks that may decide the exit status.
+    pub(crate) fn decides_end(&self) -> bool {
+        let has_hooks = || !self.collected.is_shared() && self.remote.is_none();
+        let ends = !self.kind.is_resident() && self.kind.debug_process().is_none();
+        self.kind.makes_reports() || (ends && has_hooks())
+    }
 }
 
 impl RunKind {

@@ -17,6 +17,7 @@ use crate::processes::process::ProcessEvent;
 use crate::processes::worker_protocol::FromWorker;
 use crate::runs::artifacts::Streams;
 use crate::runs::event::DriverEvent;
+use crate::runs::session_end::SessionEnd;
 use crate::runs::stop::StopLevel;
 use crate::runs::worker_slot::WorkerSlot;
 use crate::timing::{EXIT_REPORT_GRACE, TIMEOUT_GRACE};
@@ -108,6 +109,9 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
                 }
                 slot.done = true;
                 slot.held = held;
+                if reason == "failed" {
+                    self.ending.refused = message.clone();
+                }
                 if reason == "interrupted" {
                     self.ending.interrupted =
                         Some(message.clone().unwrap_or_else(|| "the session was interrupted".into()));
@@ -120,15 +124,16 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
                     round.stop_all();
                 }
             }
-            FromWorker::Bye { exitstatus, message, summary } => {
+            FromWorker::Bye { exitstatus, expected, message, summary } => {
                 if std::mem::take(&mut slot.awaits_summary)
                     && let Some(summary) = summary
                 {
                     (self.tell)(DriverEvent::Summary(summary));
                 }
-                if std::mem::take(&mut slot.decides_end) && exitstatus == 1 && self.failures == 0 {
-                    let unnamed = || "pytest ended with status 1 although no test failed".to_owned();
-                    self.ending.refused = Some(message.unwrap_or_else(unnamed));
+                if std::mem::take(&mut slot.decides_end)
+                    && let Some(expected) = expected
+                {
+                    self.session_ends.push(SessionEnd { status: exitstatus, expected, message });
                 }
             }
             FromWorker::UsageError { message, .. } | FromWorker::InternalError { message } => {

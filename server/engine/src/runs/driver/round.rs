@@ -17,7 +17,9 @@ use crate::runs::pending_runners::{PendingRunners, RoundRunner};
 use crate::runs::plan::WorkerSeat;
 use crate::runs::stop::StopLevel;
 use crate::runs::worker_slot::{Arrivals, WorkerSlot, next};
-use crate::timing::{DONE_LIMIT, LAST_MESSAGES_GRACE, RESIDENT_TEARDOWN_LIMIT, STACKS_LIMIT, STOPPED_LIMIT};
+use crate::timing::{
+    DONE_LIMIT, LAST_MESSAGES_GRACE, RESIDENT_TEARDOWN_LIMIT, SESSION_END_LIMIT, STACKS_LIMIT, STOPPED_LIMIT,
+};
 
 /// The tests of a run on a cluster that determines the number of runners are cut for at least so many: it may grow.
 const CLUSTER_PARTS: usize = 16;
@@ -214,7 +216,9 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         if self.plan.selected.is_empty() && (!round.pending.is_empty() || is_collecting()) {
             return;
         }
-        let limit = if round.stay || self.plan.kind.makes_reports() || self.plan.awaits_summary {
+        let limit = if self.plan.decides_end() || self.plan.awaits_summary {
+            SESSION_END_LIMIT
+        } else if round.stay {
             RESIDENT_TEARDOWN_LIMIT
         } else {
             DONE_LIMIT
@@ -426,7 +430,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         order.crashes = self.crashes.iter().map(|(&index, &count)| (index, count)).collect();
         let mut slot = WorkerSlot::new(runner, post.worker, round.arrivals_tx.clone(), self.pool.busy());
         slot.output = self.plan.output(post).map(Arc::new);
-        slot.decides_end = self.plan.kind.makes_reports();
+        slot.decides_end = self.plan.decides_end();
         slot.has_no_tests = self.plan.selected.is_empty();
         slot.awaits_summary = self.plan.awaits_summary;
         if order.ids.is_none() {
