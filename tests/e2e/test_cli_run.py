@@ -385,26 +385,27 @@ def milliseconds(line: str) -> int:
     return int(found[1] + found[2])
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_what_tests_leave_to_the_end_of_their_process_happens(
-    world: World, tmp_path: Path, workers: str
+@pytest.mark.parametrize(
+    ("arguments", "outcomes"),
+    [
+        (["--lf", "--deselect=test_a.py::test_b"], {"test_a.py::test_d": "failed"}),
+        (
+            ["--sw", "--deselect=test_a.py::test_b"],
+            {"test_a.py::test_d": "failed"},
+        ),
+        # None that failed is left.
+        (["--lf", "--ignore=test_a.py"], {"test_z.py::test_z": "passed"}),
+    ],
+)
+def test_last_failures_that_are_left_out_do_not_run(
+    world: World, tmp_path: Path, arguments: list[str], outcomes: dict[str, str]
 ) -> None:
-    leaving = """
-        import atexit
-        import threading
-        import time
-        from pathlib import Path
-
-        def leave(name):
-            time.sleep(0.3)
-            Path(name).touch()
-
-        def test_handler():
-            atexit.register(leave, "handler.txt")
-
-        def test_thread():
-            threading.Thread(target=leave, args=("thread.txt",)).start()
-    """
-    project = Project(tmp_path / "leaving", {"test_leaving.py": leaving})
-    assert run(world, project, "-n", workers).status == 0
-    assert {path.name for path in project.root.glob("*.txt")} == {"handler.txt", "thread.txt"}
+    tests = "".join(f"def test_{n}(): assert {n not in 'bd'}\n" for n in "abcd")
+    files = {"test_a.py": tests, "test_z.py": "def test_z(): pass\n"}
+    project = Project(tmp_path / "project", files)
+    assert run(world, project).status == 1
+    listed = run(world, project, *arguments, "--co", "-q").out.split()
+    told = run(world, project, *arguments, "--json")
+    ran = {id: outcome for id, outcome in told.outcomes.items() if outcome != "not_run"}
+    assert ran == outcomes
+    assert set(outcomes) <= set(listed) and "test_a.py::test_b" not in listed

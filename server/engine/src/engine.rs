@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use dashmap::DashMap;
+use tokio::sync::watch;
 
 use crate::clock::now_ms;
 use crate::config::EngineConfig;
@@ -40,6 +41,8 @@ pub(crate) struct Shared {
     pub opening: tokio::sync::Mutex<()>,
     /// The engine is ending: no project may be opened.
     pub ending: AtomicBool,
+    /// Nothing that tests left to the end of their processes is waited for any more.
+    hurries: watch::Sender<bool>,
     /// Runs, suites and iterators of run control.
     pub registry: Arc<Registry>,
     pub run_ids: Arc<RunIds>,
@@ -69,8 +72,9 @@ impl Shared {
         for id in ids {
             self.registry.kill_all_of(&id);
             if let Some((_, project)) = self.projects.remove(&id) {
+                let hurries = self.hurries.subscribe();
                 closing.spawn(async move {
-                    project.close().await;
+                    project.close(hurries).await;
                     project.state.runs.clear();
                 });
             }
@@ -124,6 +128,7 @@ impl Engine {
             histories: Histories::new(config.state_dir.clone(), config.resident.then_some(HISTORY_INTERVAL)),
             opening: tokio::sync::Mutex::default(),
             ending: AtomicBool::new(false),
+            hurries: watch::Sender::new(false),
             registry: Arc::default(),
             run_ids: Arc::new(RunIds::new(now_ms())),
             idle_runs: IdleRuns::default(),
@@ -145,6 +150,11 @@ impl Engine {
         let _opening = tokio::time::timeout(OPENING_LIMIT, self.shared.opening.lock()).await;
         self.shared.close(None).await;
         self.shared.hub.close();
+    }
+
+    /// Ends what tests left to the end of their processes: [`Engine::shutdown`] waits for it no longer.
+    pub fn hurry(&self) {
+        self.shared.hurries.send_replace(true);
     }
 
     /// Waits until no run goes on.

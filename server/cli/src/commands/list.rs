@@ -57,6 +57,12 @@ pub(crate) async fn of_run(
             return Err(Failure::of_response(refused));
         }
     }
+    let mut failed = Vec::new();
+    if narrow::continues_last(options) {
+        let named = selectors::node_ids(root, wanted.selectors)?;
+        failed = narrow::previously_failed(&client, &named, |_| false, options.last_failed).await?;
+    }
+    let wanted = if failed.is_empty() { wanted } else { Wanted { selectors: &failed, ..wanted } };
     let Some(base) = &options.affected else { return listed(&client, root, wanted, out).await };
     let narrowed = affected::narrow(&client, root, selectors::node_ids(root, wanted.selectors)?, base).await?;
     if narrowed.is_nothing {

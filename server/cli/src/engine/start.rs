@@ -1,11 +1,19 @@
 //! Finds the engine for a command: a daemon's, or one in this process.
 
+use std::io::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pytest_lens_engine::{Connect, Engine, EngineConfig, Remote};
+use pytest_lens_platform::signals;
 
 use crate::failure::Failure;
 use crate::options::arguments::EngineAt;
+
+/// The end of an engine that takes longer is explained.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+const ENDING: &str = "pytest-lens: waiting for exit handlers, threads or fixtures of the tests; Ctrl-C ends them";
 
 /// How long an engine lives.
 pub(crate) enum Lifetime {
@@ -40,9 +48,28 @@ pub(crate) fn with_engine<T>(
     block_on(async {
         let engine = start(life).map_err(Failure::internal)?;
         let result = work(Arc::clone(&engine)).await;
-        engine.shutdown().await;
+        end(&engine).await;
         result
     })
+}
+
+/// Ends an engine. Tests may have left work to the end of their processes that takes long: then it says so, and a signal
+/// ends that.
+async fn end(engine: &Engine) {
+    let mut shutdown = std::pin::pin!(engine.shutdown());
+    let Ok(mut signals) = signals::listen() else { return shutdown.await };
+    let mut is_announced = false;
+    loop {
+        tokio::select! {
+            () = &mut shutdown => return,
+            () = tokio::time::sleep(PATIENCE), if !is_announced => {
+                is_announced = true;
+                // If standard error is closed, nobody reads it.
+                let _ = writeln!(std::io::stderr(), "{ENDING}");
+            }
+            Some(_) = signals.recv() => engine.hurry(),
+        }
+    }
 }
 
 /// Starts an engine in this process; an error is a sentence.

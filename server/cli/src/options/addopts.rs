@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use pytest_lens_analysis::{FileSettings, PytestSettings, fnmatch, listing, settings_with, split_words};
-use pytest_lens_protocol::{Settings, WorkerCount};
+use pytest_lens_protocol::{NodeId, Settings, WorkerCount};
 
 use super::arguments::{OutputOptions, Run};
 use super::parse::parse_run;
@@ -119,11 +119,12 @@ pub(crate) fn add(run: &mut Run, added: &Added) {
     add_output(&mut run.output, added.output);
 }
 
-/// Whether options of pytest leave out a file, given by its path below the root. A file that is named is collected in
-/// spite of them.
-pub(crate) fn is_ignored(root: &Path, path: &str, passed: &[String]) -> bool {
-    let path = root.join(path);
+/// Whether options of pytest leave out a test or a file, given by its id. A file that is named is collected in spite of
+/// them, so that an id that nobody named must not become an argument.
+pub(crate) fn leave_out(root: &Path, id: &str, passed: &[String]) -> bool {
+    let path = root.join(NodeId::new(id).file());
     passed.iter().any(|word| match word.split_once('=') {
+        Some(("--deselect", start)) => id.starts_with(start),
         Some(("--ignore", ignored)) => path.starts_with(root.join(ignored)),
         Some(("--ignore-glob", pattern)) => {
             let pattern = root.join(pattern);

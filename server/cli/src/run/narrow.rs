@@ -9,14 +9,17 @@ use crate::engine::{inventory, shards};
 use crate::failure::Failure;
 use crate::options::{arguments, selectors};
 
-/// The selected tests that failed when they last ran, or all from the first of them on. Empty if none failed.
+/// The selected tests that failed when they last ran, or all from the first of them on. Empty if none failed. `leave_out`:
+/// whether pytest's options leave out a test.
 pub(crate) async fn previously_failed(
     client: &Client,
     selected: &[String],
+    leave_out: impl Fn(&str) -> bool,
     only_failed: bool,
 ) -> Result<Vec<String>, Failure> {
     let recorded = last_failed(client).await?;
-    let is_selected = |id: &str| selected.is_empty() || selected.iter().any(|wanted| selectors::covers(wanted, id));
+    let is_named = |id: &str| selected.is_empty() || selected.iter().any(|wanted| selectors::covers(wanted, id));
+    let is_selected = |id: &str| is_named(id) && !leave_out(id);
     let recorded: HashSet<String> = recorded.into_iter().filter(|id| is_selected(id)).collect();
     if recorded.is_empty() {
         return Ok(Vec::new());
@@ -28,6 +31,15 @@ pub(crate) async fn previously_failed(
         return Ok(known.filter(|id| recorded.contains(id)).collect());
     }
     Ok(known.filter(|id| is_selected(id)).skip_while(|id| !recorded.contains(id)).collect())
+}
+
+/// Whether a run continues with the failures of the last one.
+pub(crate) fn continues_last(options: &arguments::Run) -> bool {
+    options.last_failed || (is_stepwise(options) && !options.stepwise_reset)
+}
+
+pub(super) fn is_stepwise(options: &arguments::Run) -> bool {
+    options.stepwise || options.stepwise_skip || options.stepwise_reset
 }
 
 /// All tests that failed when they last ran.

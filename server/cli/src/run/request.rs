@@ -6,12 +6,12 @@ use pytest_lens_engine::Connect;
 use pytest_lens_protocol::{ErrorCode, Request, Response, RunOptions, Source, WorkerCount};
 
 use super::affected;
-use super::narrow::{clear, previously_failed, shard_of};
+use super::narrow::{clear, continues_last, is_stepwise, previously_failed, shard_of};
 use super::order;
 use crate::engine::client::{Client, Log};
 use crate::failure::{Failure, exit};
-use crate::options::arguments;
 use crate::options::values::Distribution;
+use crate::options::{addopts, arguments};
 use crate::results::report::Report;
 
 /// The answer to the request for a run.
@@ -42,7 +42,13 @@ pub(crate) async fn start(
     }
     let mut node_ids = node_ids;
     if let Some(base) = &options.affected {
-        let narrowed = affected::narrow(&client, root, node_ids, base).await?;
+        let mut narrowed = affected::narrow(&client, root, node_ids, base).await?;
+        let count = narrowed.node_ids.len();
+        narrowed.node_ids.retain(|id| !addopts::leave_out(root, id, &options.passed));
+        if narrowed.node_ids.is_empty() && count > 0 {
+            narrowed.is_nothing = true;
+            narrowed.left_out = "`--ignore` or `--deselect` leaves out every affected test".to_owned();
+        }
         if narrowed.is_nothing {
             // A change that reaches no test is no mistake.
             return Ok(Started::Empty { why: narrowed.left_out, status: exit::OK });
@@ -51,8 +57,9 @@ pub(crate) async fn start(
         report.left_out = narrowed.left_out;
         node_ids = narrowed.node_ids;
     }
-    if options.last_failed || (is_stepwise(options) && !options.stepwise_reset) {
-        let left = previously_failed(&client, &node_ids, options.last_failed).await?;
+    if continues_last(options) {
+        let leave_out = |id: &str| addopts::leave_out(root, id, &options.passed);
+        let left = previously_failed(&client, &node_ids, leave_out, options.last_failed).await?;
         if left.is_empty() && options.last_failed && options.no_failures.as_deref() == Some("none") {
             return Ok(Started::Empty {
                 why: format!(
@@ -130,10 +137,6 @@ fn arguments(options: &arguments::Run) -> Vec<String> {
     let tb = options.output.tb.iter().filter(|style| !matches!(style.as_str(), "no" | "line"));
     arguments.extend(tb.map(|style| format!("--tb={style}")));
     arguments
-}
-
-fn is_stepwise(options: &arguments::Run) -> bool {
-    options.stepwise || options.stepwise_skip || options.stepwise_reset
 }
 
 /// Number of runners, with the limit that the user gives.

@@ -70,10 +70,8 @@ pub(super) async fn next(
                 let files = Tests::read(client, root).await?.files().into_iter();
                 reached.extend(files.filter(|file| configured.iter().any(|folder| selectors::covers(folder, file))));
             }
-            let reached: BTreeSet<String> = reached
-                .into_iter()
-                .filter(|id| !addopts::is_ignored(root, NodeId::new(id).file(), &options.passed))
-                .collect();
+            let reached: BTreeSet<String> =
+                reached.into_iter().filter(|id| !addopts::leave_out(root, id, &options.passed)).collect();
             if reached.is_empty() {
                 return Ok(Next::Nothing(words::no_test(paths, "test")));
             }

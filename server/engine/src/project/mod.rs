@@ -64,7 +64,7 @@ use crate::runs::handle::RunHandle;
 use crate::runs::stop::StopLevel;
 use crate::timing::{
     ATTENDED_LIMIT, BACKGROUND_PAUSE, HISTORY_FLUSH_LIMIT, HISTORY_LOAD_LIMIT, KILLED_RUN_LIMIT, PROCESSES_END_LIMIT,
-    REFRESH_DELAY_LIMIT, SESSION_FINISH_LIMIT, SOURCES_DELAY,
+    REFRESH_DELAY_LIMIT, RUNNERS_END_LIMIT, SOURCES_DELAY,
 };
 
 /// The active part of a project, which works for its clients. Its data are in its [`ProjectState`].
@@ -505,8 +505,9 @@ impl Project {
         Some(found.collected)
     }
 
-    /// Ends the project: kills its runs and ends its processes.
-    pub(crate) async fn close(&self) {
+    /// Ends the project: kills its runs and ends its processes. `hurries`: whether what tests left to the end of their
+    /// processes is ended, too.
+    pub(crate) async fn close(&self, mut hurries: watch::Receiver<bool>) {
         self.awaited_runs.retain(|_, run| {
             run.request_stop(StopLevel::Kill);
             false
@@ -521,8 +522,11 @@ impl Project {
         let mut unsaved = self.unsaved.subscribe();
         let _ = tokio::time::timeout(KILLED_RUN_LIMIT, unsaved.wait_for(|runs| *runs == 0)).await;
         self.refresher.close();
-        // What tests leave to the end of their process happens, as under pytest.
-        self.pool.ending_runners.gone_within(SESSION_FINISH_LIMIT).await;
+        // Exit handlers, threads and fixtures of tests finish, as under pytest.
+        tokio::select! {
+            () = self.pool.ending_runners.gone_within(RUNNERS_END_LIMIT) => {}
+            _ = hurries.wait_for(|hurries| *hurries) => {}
+        }
         self.pool.residents.close().await;
         self.leave_cluster().await;
         let family = self.pool.launcher.family();

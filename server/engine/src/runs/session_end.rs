@@ -11,7 +11,7 @@ pub(crate) struct SessionEnd {
     pub message: Option<String>,
 }
 
-/// What hooks decided about a run.
+/// The decision of hooks on a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Decision {
     /// The exit status of the run.

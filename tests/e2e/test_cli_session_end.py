@@ -1,0 +1,225 @@
+"""The end of a session: hooks decide the exit status, and what tests left to it happens."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command_line import lens
+from world import DEADLINE, Project, World, binary
+
+GOOD = "def test_good():\n    pass\n"
+BAD = "def test_bad():\n    assert 0\n"
+TWICE = """
+    from _pytest.runner import runtestprotocol
+
+    def pytest_runtest_protocol(item, nextitem):
+        for last in (False, True):
+            runtestprotocol(item, nextitem=nextitem if last else item)
+        return True
+"""
+#: For each conftest the tests, the arguments, and the exit status that pytest has.
+HOOKS: dict[str, tuple[str, str, list[str], int]] = {
+    "status": (
+        """
+        def pytest_sessionfinish(session):
+            session.exitstatus = 11
+        """,
+        *(GOOD, [], 11),
+    ),
+    "exit": (
+        """
+        import pytest
+
+        def pytest_sessionfinish():
+            pytest.exit("the gate is not met", returncode=9)
+        """,
+        *(GOOD, [], 9),
+    ),
+    "raises": (
+        """
+        def pytest_sessionfinish():
+            raise RuntimeError("the gate is not met")
+        """,
+        *(GOOD, [], 1),
+    ),
+    "summary": (
+        """
+        def pytest_terminal_summary(terminalreporter):
+            terminalreporter._session.exitstatus = 7
+        """,
+        *(GOOD, [], 7),
+    ),
+    "summary raises": (
+        """
+        def pytest_terminal_summary():
+            raise RuntimeError("the gate is not met")
+        """,
+        *(GOOD, [], 1),
+    ),
+    "unconfigure": (
+        """
+        def pytest_unconfigure():
+            raise RuntimeError("the gate is not met")
+        """,
+        *(GOOD, [], 1),
+    ),
+    "counts": (
+        """
+        def pytest_runtest_teardown(item):
+            item.session.testsfailed += 1
+        """,
+        *(GOOD, [], 1),
+    ),
+    "nothing is fine": (
+        """
+        def pytest_sessionfinish(session, exitstatus):
+            if exitstatus == 5:
+                session.exitstatus = 0
+        """,
+        *(GOOD, ["-k", "nothing"], 0),
+    ),
+    "forgives": (
+        """
+        def pytest_sessionfinish(session):
+            session.exitstatus = 0
+        """,
+        *(BAD, [], 0),
+    ),
+    "twice": (
+        TWICE,
+        *(
+            "TURNS = []\n\n\ndef test_it():\n    TURNS.append(1)\n    assert len(TURNS) == 2\n",
+            [],
+            1,
+        ),
+    ),
+    "no decision": ("def pytest_sessionfinish():\n    pass\n", BAD, [], 1),
+}
+
+
+@pytest.mark.parametrize("way", ["", "-n2", "--mode=subprocess", "--junitxml=report.xml"])
+@pytest.mark.parametrize("name", HOOKS)
+def test_hooks_decide_the_exit_status(world: World, tmp_path: Path, name: str, way: str) -> None:
+    conftest, tests, arguments, status = HOOKS[name]
+    project = Project(tmp_path / "project", {"conftest.py": conftest, "test_it.py": tests})
+    if not way:
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+        env = world.env(PYTHONDONTWRITEBYTECODE="1")
+        options = {
+            "cwd": project.root,
+            "env": env,
+            "capture_output": True,
+            "timeout": DEADLINE,
+        }
+        assert subprocess.run(command, check=False, **options).returncode == status
+    told = lens(world, "run", *([way] if way else []), *arguments, cwd=project.root)
+    assert told.status == status, told
+    if "gate" in conftest:
+        reason = "with status 9" if name == "exit" else "conftest.py:2: RuntimeError: the gate"
+        assert reason in told.out
+
+
+@pytest.mark.parametrize("way", ["-n1", "-n2", "--mode=subprocess"])
+def test_what_tests_leave_to_the_end_of_their_process_happens(
+    world: World, tmp_path: Path, way: str
+) -> None:
+    leaving = """
+        import atexit
+        import threading
+        import time
+        from pathlib import Path
+
+        def leave(name):
+            time.sleep(0.3)
+            Path(name).touch()
+
+        def test_handler():
+            atexit.register(leave, "handler.txt")
+
+        def test_thread():
+            threading.Thread(target=leave, args=("thread.txt",)).start()
+    """
+    project = Project(tmp_path / "project", {"test_leaving.py": leaving})
+    assert lens(world, "run", way, cwd=project.root).status == 0
+    assert {path.name for path in project.root.glob("*.txt")} == {
+        "handler.txt",
+        "thread.txt",
+    }
+
+
+FIXTURE = """
+    import time
+    from pathlib import Path
+
+    import pytest
+
+    @pytest.fixture(scope="session")
+    def container():
+        yield
+        time.sleep(0.3)
+        Path("stopped.txt").touch()
+
+    def test_first(container):
+        pass
+
+    def test_second(container):
+        {}
+"""
+
+
+@pytest.mark.parametrize("end", ["pytest.exit('enough')", "raise KeyboardInterrupt"])
+def test_session_fixtures_are_torn_down_after_an_exit(
+    world: World, tmp_path: Path, end: str
+) -> None:
+    project = Project(tmp_path / "project", {"test_it.py": FIXTURE.format(end)})
+    assert lens(world, "run", cwd=project.root).status == 2
+    assert (project.root / "stopped.txt").exists()
+
+
+def test_session_fixtures_are_torn_down_after_an_interrupt(world: World, tmp_path: Path) -> None:
+    project = Project(tmp_path / "project", {"test_it.py": FIXTURE.format("time.sleep(1)")})
+    with _started(world, project, "--json") as command:
+        assert command.stdout is not None
+        for line in command.stdout:
+            if '"testStarted"' in line and "test_second" in line:
+                break
+        command.send_signal(signal.SIGINT)
+        command.communicate(timeout=DEADLINE)
+    assert command.returncode == 2
+    assert (project.root / "stopped.txt").exists()
+
+
+def test_an_interrupt_ends_what_never_ends_by_itself(world: World, tmp_path: Path) -> None:
+    never = """
+        import atexit
+        import threading
+
+        def test_it():
+            atexit.register(threading.Event().wait)
+    """
+    project = Project(tmp_path / "project", {"test_it.py": never})
+    with _started(world, project) as command:
+        assert command.stderr is not None
+        assert "Ctrl-C ends them" in command.stderr.readline()
+        command.send_signal(signal.SIGINT)
+        out, _ = command.communicate(timeout=DEADLINE / 4)
+    assert command.returncode == 0 and "1 passed" in out
+
+
+def _started(world: World, project: Project, *arguments: str) -> subprocess.Popen[str]:
+    pipes = {
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "stdin": subprocess.DEVNULL,
+    }
+    return subprocess.Popen(
+        [str(binary()), "run", *arguments],
+        cwd=project.root,
+        env=world.env(),
+        text=True,
+        **pipes,
+    )
