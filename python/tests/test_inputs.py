@@ -274,6 +274,121 @@ def test_threads_that_outlive_a_test_belong_to_later_ones(project: Project) -> N
     assert "core.py:work" in found.used["test_begins"] & found.used["test_waits"]
 
 
+def test_data_that_the_import_system_reads_is_the_project_s(project: Project) -> None:
+    found = _recorded(
+        project,
+        {
+            "pkg/__init__.py": "",
+            "pkg/core.py": """
+            import pkgutil
+            def text(): return pkgutil.get_data("pkg", "x.txt")
+            """,
+            "pkg/x.txt": "x",
+            "pkg/late.py": """
+            import pkgutil
+            TEXT = pkgutil.get_data("pkg", "x.txt")
+            """,
+            "test_a.py": """
+            import os, sqlite3, sys, zipfile
+            from pkg import core
+            sqlite3.connect("d b.sqlite").close()
+            with zipfile.ZipFile("vendor.zip", "w") as archive:
+                archive.writestr("vendored.py", "def value(): return 1")
+            sys.path.append(os.path.abspath("vendor.zip"))
+            def test_asked(): core.text()
+            def test_late(): from pkg import late
+            def test_uri(): sqlite3.connect("file:d%20b.sqlite?mode=ro", uri=True).close()
+            def test_archive():
+                import vendored
+                vendored.value()
+            """,
+        },
+    )
+    assert found.used["test_asked"] == {"test_a.py:test_asked", "pkg/core.py:text", "pkg/x.txt"}
+    assert ("pkg/core.py:text", "pkg/x.txt") in found.calls
+    assert "pkg/x.txt" in found.used["test_late"]
+    assert found.used["test_uri"] == {"test_a.py:test_uri", "d b.sqlite"}
+    assert found.used["test_archive"] == {"test_a.py:test_archive", "vendor.zip"}
+
+
+def test_who_goes_through_all_variables_reads_their_names(project: Project) -> None:
+    found = _recorded(
+        project,
+        {
+            "test_a.py": """
+            import os
+            from unittest import mock
+            def test_names(): [name for name in os.environ if name.startswith("APP_")]
+            def test_items(): [name for name, value in os.environ.items() if value is None]
+            def test_bytes(): os.environb.get(b"RAW")
+            def test_names_of_bytes(): list(os.environb)
+            def test_copy():
+                with mock.patch.dict(os.environ, {"PATCHED": "1"}): pass
+            """,
+        },
+    )
+    assert found.used["test_names"] == {"test_a.py:test_names", "*"}
+    assert found.used["test_items"] > {"test_a.py:test_items", "*", "PATH"}
+    assert found.used["test_bytes"] == {"test_a.py:test_bytes", "RAW"}
+    assert found.used["test_names_of_bytes"] == {"test_a.py:test_names_of_bytes", "*"}
+    assert found.used["test_copy"] == {"test_a.py:test_copy"}
+
+
+def test_processes_that_outlive_a_test_belong_to_later_ones(project: Project) -> None:
+    found = _recorded(
+        project,
+        {
+            "core.py": "def work(number): return number * 2",
+            "conftest.py": """
+            import multiprocessing, pytest
+            @pytest.fixture(scope="module")
+            def pools():
+                made = []
+                yield made
+                for pool in made:
+                    pool.terminate()
+                    pool.join()
+            """,
+            "test_a.py": """
+            import core, multiprocessing
+            def test_begins(pools):
+                pools.append(multiprocessing.get_context("fork").Pool(1))
+            def test_uses(pools): assert pools[0].map(core.work, [2]) == [4]
+            """,
+            "test_b.py": "def test_after(): pass",
+        },
+    )
+    assert "<process>" in found.used["test_begins"] & found.used["test_uses"]
+    assert "<process>" not in found.used["test_after"]
+
+
+def test_a_fixture_that_a_hook_requests_belongs_to_the_test(project: Project) -> None:
+    found = _recorded(
+        project,
+        {
+            "core.py": CORE,
+            "pytest.ini": "[pytest]\nmarkers = db",
+            "conftest.py": """
+            import pytest, core
+            @pytest.fixture(scope="session")
+            def database(): return core.build()
+            def pytest_runtest_call(item):
+                if item.get_closest_marker("db"):
+                    item._request.getfixturevalue("database")
+            """,
+            "test_a.py": """
+            import pytest
+            def test_first(database): pass
+            @pytest.mark.db
+            def test_hook(): pass
+            def test_none(): pass
+            """,
+        },
+    )
+    assert "core.py:build" in found.used["test_first"] & found.used["test_hook"]
+    assert "core.py:build" not in found.used["test_none"]
+
+
 def test_nothing_is_recorded_unless_the_engine_asks(project: Project) -> None:
     files = {
         "test_a.py": """

@@ -60,6 +60,8 @@ class Inputs:
         self._fixtures: dict[int, tuple[Any, str | None, set[int]]] = {}
         self._gone: list[int] = []
         self._item: Any = None
+        # By name, the fixtures that the present test has requested in any way.
+        self._requested: list[dict[str, Any]] = []
         # Inputs of the present test so far, without those that are noted since.
         self._used: set[int] = set()
         # The inputs of the tests whose own functions ran, by the function: packed numbers.
@@ -90,6 +92,9 @@ class Inputs:
         if self._outside is None:
             self._outside = before
         self._item = item
+        self._requested = []
+        if self._tests and _has_children():
+            self._note(PROCESS)
         self._executed.own = _own_code(item)
         self._executed.is_only = getattr(item, "callspec", None) is None
         self._executed.outer = sys._getframe(1)
@@ -101,8 +106,9 @@ class Inputs:
             return None
         used = self._used | self._take()
         names = getattr(self._item, "fixturenames", None)
+        is_any = names is None or "request" in names or self._asked_for_more(names)
         for _, name, inputs in self._fixtures.values():
-            if name is None or names is None or name in names or "request" in names:
+            if is_any or name is None or name in (names or ()):
                 used |= inputs
         for definition in self._gone:
             self._fixtures.pop(definition, None)
@@ -128,6 +134,10 @@ class Inputs:
         message["nodes"] = self._nodes.new()
         return message
 
+    def _asked_for_more(self, names: Any) -> bool:
+        """Whether other code than the test and its fixtures requested a fixture: a hook."""
+        return any(not requested.keys() <= set(names) for requested in self._requested)
+
     def _calls_of_own(self, own: int, used: set[int]) -> list[tuple[int, int]]:
         """The possible calls of a test's own function that earlier tests executed, too."""
         packed = self._by_own.get(own, b"")
@@ -135,6 +145,13 @@ class Inputs:
         new = used.difference(earlier)
         self._by_own[own] = packed + struct.pack(f"{len(new)}I", *new)
         return [(own, number) for number in earlier if number != own]
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: Any) -> None:
+        """Keep what pytest has under way for the fixtures of a test; it drops it at the end."""
+        requested = getattr(getattr(item, "_request", None), "_fixture_defs", None)
+        if self.is_on and isinstance(requested, dict):
+            self._requested.append(requested)
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_fixture_setup(self, fixturedef: Any) -> Iterator[None]:
@@ -212,7 +229,9 @@ class Inputs:
         kind = "folder" if event in ("os.listdir", "os.scandir") else "file"
         for path in file_reads.paths(event, args):
             located = self._locate_any(os.path.abspath(os.fsdecode(path)))
-            if located is not None and self._counts(_reader()):
+            is_code = located is not None and located.endswith(file_reads.CODE_SUFFIXES)
+            is_data = kind == "file" and not is_code
+            if located is not None and self._counts(_reader(is_data)):
                 self._note((kind, located))
 
     def _counts(self, reader: str) -> bool:
@@ -220,10 +239,15 @@ class Inputs:
         return reader == "project" or (reader == "pytest" and self._item is not None)
 
     def _locate(self, path: str) -> str | None:
-        """A source's path below the root; None if it is not the project's."""
+        """A source's path below the root, or its archive's; None if it is not the project's."""
         if not path.startswith("<") and not os.path.isabs(path):
             path = os.path.abspath(path)
-        return self._locate_any(path) if path.startswith(self._root) else None
+        if not path.startswith(self._root):
+            return None
+        holder = path
+        while len(holder) > len(self._root) and not os.path.exists(holder):
+            holder = os.path.dirname(holder)
+        return self._locate_any(holder if os.path.isfile(holder) else path)
 
     def _locate_any(self, path: str) -> str | None:
         """A file's path, relative if it is below the root; None if it can't change."""
@@ -258,17 +282,23 @@ def _own_code(item: Any) -> int | None:
     return id(function.__code__) if type(function) is FunctionType else None
 
 
-def _reader() -> str:
+def _has_children() -> bool:
+    """Whether processes of `multiprocessing` live on, which later tests may use."""
+    module = sys.modules.get("multiprocessing.process")
+    return bool(module is not None and vars(module).get("_children"))
+
+
+def _reader(is_data: bool = False) -> str:
     """The code that reads: the "import" system, this "worker", "pytest", or the "project".
 
-    Libraries read for the one that calls them.
+    Libraries read for the one that calls them; so does the import system if it reads data.
     """
     frame: Any = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(own_code.FOLDER):
         frame = frame.f_back  # the watchers themselves
     while frame is not None:
         path = frame.f_code.co_filename
-        if path in file_reads.IMPORT_SYSTEM:
+        if path in file_reads.IMPORT_SYSTEM and not is_data:
             return "import"
         if path.startswith(own_code.FOLDER):
             return "worker"

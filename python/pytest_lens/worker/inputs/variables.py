@@ -11,6 +11,9 @@ from typing import Any, Callable
 
 from ..unpatched import os
 
+# Stands for the names of all variables.
+ALL = "*"
+
 # pytest and this worker set these themselves.
 _OURS = ("PYTEST_", "LENS_")
 # They read all variables, to restore or pass them on.
@@ -20,19 +23,32 @@ _METHODS = (os.__file__, collections.abc.__file__, "<frozen os>", "<frozen _coll
 
 
 def watch(note: Callable[[str], None]) -> None:
-    """Call `note` with the name of each variable that is looked up from now on.
+    """Call `note` with the name of each variable that is looked up from now on."""
+    _watch(os.environ, note)
+    if os.supports_bytes_environ:
+        _watch(os.environb, note)
 
-    `os.environ` encodes each name before it looks it up, by a function that is its attribute.
+
+def _watch(environ: Any, note: Callable[[str], None]) -> None:
+    """Replace the functions by which it encodes each name to look it up, and decodes all names.
+
+    They are its attributes.
     """
-    environ: Any = os.environ
-    original = environ.encodekey
+    encode, decode = environ.encodekey, environ.decodekey
 
     def encodekey(key: Any) -> Any:
-        if type(key) is str and not key.startswith(_OURS) and _is_read():
-            note(key)
-        return original(key)
+        if isinstance(key, (str, bytes)):
+            name = os.fsdecode(key)
+            if not name.startswith(_OURS) and _is_read():
+                note(name)
+        return encode(key)
 
-    environ.encodekey = encodekey
+    def decodekey(key: Any) -> Any:
+        if _is_read():
+            note(ALL)
+        return decode(key)
+
+    environ.encodekey, environ.decodekey = encodekey, decodekey
 
 
 def _is_read() -> bool:

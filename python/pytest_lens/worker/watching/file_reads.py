@@ -32,6 +32,8 @@ _WATCHED = frozenset(
 )
 
 IMPORT_SYSTEM = ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>")
+# The import system reads files with these names to execute them; others are data.
+CODE_SUFFIXES = (".py", ".pyc", ".pyw", ".so", ".pyd", ".dylib")
 _SKIPPED = ("/.git/", "/__pycache__/", "/.pytest_cache/", "/.hypothesis/", "/node_modules/")
 _SHELLS = ("sh", "bash", "dash", "zsh", "env", "make", "tox", "nox", "uv", "hatch", "poetry")
 _MANY_FRAMES = 400
@@ -88,7 +90,8 @@ class FileReads:
         if key in self._seen:
             return
         listing = event in ("os.listdir", "os.scandir")
-        importing, readers = self._readers()
+        is_data = not listing and path != ANY_FILE and not path.endswith(CODE_SUFFIXES)
+        importing, readers = self._readers(is_data)
         if importing and (listing or not path.endswith(".py")):
             return  # the import system looks for modules
         if self._test is not None and not (importing and readers):
@@ -101,8 +104,11 @@ class FileReads:
         if self.on_read is not None and path != ANY_FILE:
             self.on_read(path)
 
-    def _readers(self) -> tuple[bool, set[str]]:
-        """Whether the import system reads, and the project's files on the stack."""
+    def _readers(self, is_data: bool) -> tuple[bool, set[str]]:
+        """Whether the import system reads, and the project's files on the stack.
+
+        Data that it reads is for the code that asked for it, as by `pkgutil.get_data`.
+        """
         frame: Any = sys._getframe(3)
         readers: set[str] = set()
         importing = False
@@ -111,7 +117,7 @@ class FileReads:
                 break
             name = frame.f_code.co_filename
             if name in IMPORT_SYSTEM:
-                importing = importing or not readers
+                importing = importing or not (readers or is_data)
             elif name.startswith(self._root) and self._in_project(name):
                 readers.add(name)
                 if importing:  # the others import this one
@@ -142,10 +148,19 @@ def paths(event: str, args: tuple[Any, ...]) -> list[Any]:
     if event in ("os.listdir", "os.scandir"):
         return ["." if args[0] is None else args[0]] if not isinstance(args[0], int) else []
     if event == "sqlite3.connect":
-        return [args[0]]
+        return [_database(args[0])]
     if event in ("os.system", "os.fork"):
         return [ANY_FILE]
     return [ANY_FILE] if may_read_any(args[0]) else []
+
+
+def _database(name: Any) -> Any:
+    """The file of a database that is named by its path or by a `file:` URI."""
+    if not isinstance(name, str) or not name.startswith("file:"):
+        return name
+    from urllib.parse import unquote, urlsplit  # a project may look at what is loaded
+
+    return unquote(urlsplit(name).path) or name
 
 
 def _only_writes(mode: str) -> bool:

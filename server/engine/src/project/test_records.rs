@@ -29,6 +29,9 @@ const TICK_NS: i128 = 20_000_000;
 /// The fingerprint of something that may have changed while tests used it: it equals no other.
 const UNSURE: Fingerprint = Fingerprint::MAX;
 
+/// Stands for the names of all variables.
+const ALL_VARIABLES: &str = "*";
+
 /// Variables that Python or C code reads without `os.environ`.
 const READ_BY_C: [&str; 5] = ["PYTHON", "PYTEST_", "LC_", "LANG", "TZ"];
 
@@ -54,6 +57,13 @@ impl Surroundings {
         read_by_c.retain(|name, _| READ_BY_C.iter().any(|start| name.starts_with(start)));
         let environment = fingerprint(format!("{libraries}\n{python:?}\n{arguments:?}\n{read_by_c:?}").as_bytes());
         Surroundings { variables, environment }
+    }
+
+    fn names_of_variables(&self) -> Fingerprint {
+        let own = self.variables.keys().map(String::as_bytes);
+        let all: Vec<_> = std::env::vars_os().map(|(name, _)| name).collect();
+        let names: BTreeSet<&[u8]> = all.iter().map(|name| name.as_encoded_bytes()).chain(own).collect();
+        fingerprint(&names.into_iter().collect::<Vec<_>>().join(&0))
     }
 }
 
@@ -154,6 +164,7 @@ impl Present for OnDisk<'_> {
         let path = self.state.root.join(name);
         let print = match kind {
             InputKind::Folder => names_in(&path),
+            InputKind::Variable if name == ALL_VARIABLES => self.surroundings.names_of_variables(),
             InputKind::Variable => {
                 let own = self.surroundings.variables.get(name).map(Into::into);
                 let value = own.or_else(|| std::env::var_os(name));
