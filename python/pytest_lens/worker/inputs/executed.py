@@ -10,7 +10,7 @@ The calls between functions serve tests that find a result which an earlier test
 left: they depend on what made it. A function's caller is the project's next frame on the stack;
 besides, each place of a call is looked at once. A test's own function is rarely executed twice: of
 its calls only those of caches count, and if it is executed again, it has called all that its first
-test used.
+test used. `named` links results that code finds by a name alone.
 
 Code that runs for each function and test asks for nothing that raises an audit event, such as a
 frame's `f_code`: each takes longer than all else here.
@@ -18,7 +18,8 @@ frame's `f_code`: each takes longer than all else here.
 
 from __future__ import annotations
 
-import functools
+import builtins
+import contextlib
 import inspect
 import itertools
 import linecache
@@ -26,12 +27,12 @@ import sys
 import traceback
 import types
 from _thread import get_ident
-from types import CodeType, FunctionType, MethodType
+from types import CodeType
 from typing import Any, Callable
 
+from . import callables, named
 from .nodes import LINES, PROCESS, STAT, Nodes
 
-_CACHED = type(functools.lru_cache(lambda: None))
 # Objects of these types execute no code of the project by themselves.
 _WITHOUT_CODE = frozenset(
     (
@@ -64,6 +65,8 @@ _STARTERS = {
     "spawnv_passfds": "/multiprocessing/util.py",
     "connect_to_new_process": "/multiprocessing/forkserver.py",
 }
+# A code object's flags of generators and coroutines: an earlier test may have begun them.
+_RESUMED = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 # The number of calls in a test after which a function is disarmed.
 _OFTEN = 8
 _ID_BITS = 24
@@ -103,6 +106,13 @@ class Executed:
         self._hot: set[int] = set()
         self._calls: set[int] = set()
         self._new_calls: set[int] = set()
+        # New pairs of inputs besides.
+        self._links: set[tuple[int, int]] = set()
+        self._named = named.Named(lambda user, made: self._note_call(user << _ID_BITS | made))
+        # By the id of a library's function, who is called with each of its frames.
+        self._watched: dict[int, Callable[[Any], None]] = {}
+        # Called with what `__import__` is asked for, and the frame.
+        self.on_import: Callable[[object, Any], None] | None = None
         # Functions that were named by a call and not executed yet: code object, callers.
         self._pending: dict[int, tuple[CodeType, set[int]]] = {}
         self._arm: Any = None
@@ -124,7 +134,8 @@ class Executed:
         set_local, disable = monitoring.set_local_events, monitoring.DISABLE
         known, note, getframe, own = self._known, self._note, sys._getframe, self._own
         caller_of, calls_of = self._callers.get, self._now.get
-        now, disarmed, hot = self._now, self._disarmed, self._hot
+        now, disarmed, hot, callers = self._now, self._disarmed, self._hot, self._callers
+        dynamic_import = builtins.__import__
 
         # It is called more often than all else here.
         def executed(code: CodeType, _offset: int) -> Any:
@@ -142,6 +153,11 @@ class Executed:
             disarmed.add(key)
             return disable
 
+        def thrown(code: CodeType, _offset: int, _exception: object) -> None:
+            key = id(code)
+            if key in callers and calls_of(key) is None:
+                note(key, getframe(1))
+
         def first_executed(code: CodeType, _offset: int) -> Any:
             key = id(code)
             if key in known:
@@ -150,6 +166,7 @@ class Executed:
                 note(key, getframe(1))
                 return None
             if self._number(code):
+                self._link(code, getframe(1))
                 set_local(first, code, events.CALL)
                 if key == self.own and self.is_only:  # it stays armed by this tool
                     own.add(key)
@@ -159,34 +176,52 @@ class Executed:
                 self._add(code, (self._nodes.number(PROCESS),))
             else:
                 return disable
-            set_local(again, code, events.PY_START)
+            set_local(again, code, local_events(code))
             note(key, getframe(1))
             return disable
 
-        def called(code: CodeType, _offset: int, function: object, _argument: object) -> Any:
+        def called(code: CodeType, _offset: int, function: object, argument: object) -> Any:
             if type(function) in _WITHOUT_CODE:
-                return disable
+                if function is not dynamic_import:
+                    return disable
+                if self.on_import is not None:
+                    self.on_import(argument, getframe(1))
+                return None
             key = id(code)
             caller = caller_of(key)
-            if caller is not None and (key not in own or _is_cached(function)):
-                for target in _codes_of(function):
+            if caller is not None and (key not in own or callables.is_cached(function)):
+                for target in callables.codes_of(function):
                     self._called(caller, target)
             return disable
 
+        def local_events(code: CodeType) -> int:
+            resumed = events.PY_RESUME if code.co_flags & _RESUMED else 0
+            return int(events.PY_START | resumed)
+
         def arm(code: CodeType) -> None:
             set_local(again, code, 0)
-            set_local(again, code, events.PY_START)
+            set_local(again, code, local_events(code))
 
         self._arm = arm
         monitoring.register_callback(first, events.PY_START, first_executed)
         monitoring.register_callback(first, events.CALL, called)
         monitoring.register_callback(again, events.PY_START, executed)
+        monitoring.register_callback(again, events.PY_RESUME, executed)
+        monitoring.register_callback(again, events.PY_THROW, thrown)
         monitoring.set_events(first, events.PY_START)
+        monitoring.set_events(again, events.PY_THROW)  # it can't be local
         for reader in _LINE_READERS:
             code = inspect.unwrap(reader).__code__
             self._add(code, (self._nodes.number(LINES),))
             set_local(again, code, events.PY_START)
         return True
+
+    def watch(self, function: Any, callback: Callable[[Any], None]) -> None:
+        """Call `callback` with the frame of each call of a library's function from now on."""
+        monitoring: Any = sys.monitoring  # type: ignore[attr-defined]
+        code = inspect.unwrap(function).__code__
+        self._watched[id(code)] = callback
+        monitoring.set_local_events(self._tools[1], code, monitoring.events.PY_START)
 
     def take(self) -> set[int]:
         """The inputs that were executed since the last call; from now on each is noted again."""
@@ -220,11 +255,9 @@ class Executed:
 
     def new_calls(self) -> list[tuple[int, int]]:
         """The calls that were not reported yet: pairs of inputs."""
-        if not self._new_calls:
-            return []
         new = list(self._new_calls)
         self._new_calls.difference_update(new)
-        pairs: set[tuple[int, int]] = set()
+        pairs, self._links = self._links, set()
         for call in new:
             caller = self._numbers[call >> _ID_BITS][0]
             for called in self._numbers[call & _MASK]:
@@ -236,6 +269,10 @@ class Executed:
         """The function of the project that is next on the stack."""
         key = self._next_caller(frame)
         return None if key is None else self._numbers[self._callers[key]][0]
+
+    def is_project(self, frame: Any) -> bool:
+        """Whether a frame executes code of the project."""
+        return id(frame.f_globals) in self._globals
 
     def _next_caller(self, frame: Any) -> int | None:
         """The id of the code of the project's next frame on the stack, within the test."""
@@ -250,6 +287,9 @@ class Executed:
 
     def _note(self, key: int, frame: Any) -> None:
         """A code object is executed, in this frame."""
+        if key in self._watched:
+            self._watched[key](frame)
+            return
         self._now[key] = 1
         self._globals.add(id(frame.f_globals))
         if key == self.own:  # pytest calls it
@@ -259,6 +299,18 @@ class Executed:
             call = self._callers[caller] << _ID_BITS | self._known[key]
             if call not in self._calls:
                 self._note_call(call)
+
+    def _link(self, code: CodeType, frame: Any) -> None:
+        """Link a function to what it may find without calling anything."""
+        number = self._known[id(code)]
+        with contextlib.suppress(Exception):  # it would be raised in the project's code
+            self._named.add(code, number, frame)
+            codes, files = named.caches_and_modules(code, frame.f_globals)
+            for target in codes:
+                self._called(number, target)
+            for path in filter(None, map(self._path_of, files)):
+                node = self._nodes.number(("function", path, "<module>"))
+                self._links.add((self._numbers[number][0], node))
 
     def _note_call(self, call: int) -> None:
         if call not in self._calls:
@@ -274,8 +326,9 @@ class Executed:
 
     def _path(self, code: CodeType) -> str | None:
         name = code.co_filename
-        if not isinstance(name, str):  # at the interpreter's end
-            return None
+        return self._path_of(name) if isinstance(name, str) else None  # at the interpreter's end
+
+    def _path_of(self, name: str) -> str | None:
         if name not in self._paths:
             self._paths[name] = self._locate(name)
         return self._paths[name]
@@ -309,37 +362,3 @@ class Executed:
 def _starts_process(code: CodeType) -> bool:
     end = _STARTERS.get(code.co_name)
     return end is not None and code.co_filename.endswith(end)
-
-
-def _is_cached(function: Any) -> bool:
-    """Whether a call may execute no code because an earlier one did."""
-    return type(function.__func__ if type(function) is MethodType else function) is _CACHED
-
-
-def _codes_of(function: Any) -> list[CodeType]:
-    """The code that a call of an object executes, as far as it shows without running anything."""
-    kind = type(function)
-    if kind is MethodType:
-        function = function.__func__
-        kind = type(function)
-    if kind is _CACHED:
-        function = vars(function).get("__wrapped__")
-        kind = type(function)
-    if kind is FunctionType:
-        return [function.__code__]
-    if issubclass(kind, type):
-        return _methods(function, ("__init__", "__new__"))
-    return _methods(kind, ("__call__",))
-
-
-def _methods(owner: Any, names: tuple[str, ...]) -> list[CodeType]:
-    found = []
-    for base in type.__getattribute__(owner, "__mro__"):
-        held = type.__getattribute__(base, "__dict__")
-        for name in names:
-            method = held.get(name)
-            if type(method) is staticmethod:
-                method = method.__func__
-            if type(method) is FunctionType:
-                found.append(method.__code__)
-    return found

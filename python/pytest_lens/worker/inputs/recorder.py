@@ -7,6 +7,7 @@ first test, read while tests were collected, are reported apart.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import sys
 from collections.abc import Iterator
 from types import FunctionType, MethodType
@@ -20,6 +21,7 @@ from ..watching import audit_hook, file_reads
 from ..wire import Message
 from . import variables
 from .executed import Executed
+from .imports import BY_NAME, Imports
 from .nodes import EXTENSION, NETWORK, PROCESS, Nodes
 
 _PROCESSES = (
@@ -53,6 +55,7 @@ class Inputs:
         self._root = os.path.join(root, "")
         self._nodes = Nodes()
         self._executed = Executed(self._nodes, self._locate)
+        self._imports = Imports(self._locate, self._use)
         # Inputs of the present test, or of the collection, that are not functions.
         self._read: set[int] = set()
         self._edges: set[tuple[int, int]] = set()
@@ -79,6 +82,9 @@ class Inputs:
         self._began = time.time()
         audit_hook.watch(_WATCHED, self._audited, audit_hook.OwnWork())
         variables.watch(self._variable)
+        self._executed.on_import = self._asked
+        for function in BY_NAME:
+            self._executed.watch(function, self._asked_by_library)
 
     def stop(self) -> None:
         """Report nothing from now on."""
@@ -184,16 +190,38 @@ class Inputs:
                 self._gone.remove(id(fixturedef))
 
     def _take(self) -> set[int]:
+        self._imports.end()
         read = list(self._read)
         self._read.difference_update(read)
         return self._executed.take().union(read)
 
     def _note(self, node: tuple[str, ...], depth: int = 2) -> None:
+        self._use(node, self._executed.caller(sys._getframe(depth)))
+
+    def _use(self, node: tuple[str, ...], caller: int | None) -> None:
         number = self._nodes.number(node)
         self._read.add(number)
-        caller = self._executed.caller(sys._getframe(depth))
         if caller is not None:
             self._edges.add((caller, number))
+
+    def _asked(self, name: object, frame: Any, package: object = None) -> None:
+        """Code asks for a module by its name."""
+        caller = self._executed.caller(frame)
+        if caller is not None or self._item is not None:
+            with contextlib.suppress(Exception):  # it would be raised in the project's code
+                self._imports.asked(name, package, caller)
+
+    def _asked_by_library(self, frame: Any) -> None:
+        arguments = frame.f_locals
+        self._asked(arguments.get("name"), frame.f_back, arguments.get("package"))
+
+    def _imported(self, name: str) -> None:
+        """A module that is not loaded is about to be imported, perhaps by the project."""
+        frame: Any = sys._getframe(1)
+        while frame is not None and id(frame.f_globals) in _IMPORTERS:
+            frame = frame.f_back
+        if frame is not None and self._executed.is_project(frame):
+            self._imports.begins(name, self._executed.caller(frame))
 
     def _variable(self, name: str) -> None:
         if self._counts(_reader()):
@@ -207,6 +235,8 @@ class Inputs:
             if isinstance(args[1], tuple):  # not the path of a Unix socket
                 self._note(NETWORK)
         elif event in ("import", "ctypes.dlopen"):
+            if event == "import" and args[1] is None:
+                self._imported(args[0])
             path = args[1] if event == "import" else args[0]
             is_extension = isinstance(path, str) and path.endswith(_EXTENSIONS)
             if is_extension and self._locate(path) is not None:
@@ -271,6 +301,17 @@ class Inputs:
             return False
 
 
+# The globals of the code that is between an import and the audit event, by id.
+_IMPORTERS = frozenset(
+    id(vars(module))
+    for module in (
+        importlib,
+        sys.modules["_frozen_importlib"],
+        sys.modules["_frozen_importlib_external"],
+        sys.modules[__name__],
+        audit_hook,
+    )
+)
 _TEMPORARY = os.path.join(tempfile.gettempdir(), "")
 
 

@@ -1,0 +1,123 @@
+"""Links functions to results that they find by a name, without a call that executes code.
+
+A cached property is an attribute once it was computed, a cache can be called by a built-in function
+such as `map`, and a module that was imported late is an attribute of its package. Code with the
+name in it may use the result that an earlier test left there.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from types import CodeType, FunctionType, ModuleType
+from typing import Any, Callable
+
+from . import callables
+
+_PROPERTY = vars(functools.cached_property)["__get__"]
+# Their functions are executed at each use, or the call is seen.
+_PLAIN = (FunctionType, type)
+
+
+class Named:
+    """The names in executed code, and the functions whose result may be found by a name."""
+
+    def __init__(self, link: Callable[[int, int], None]) -> None:
+        """`link`: called with the numbers of a function and of one that it depends on."""
+        self._link = link
+        self._users: dict[str, list[int]] = {}
+        self._makers: dict[str, list[int]] = {}
+
+    def add(self, code: CodeType, number: int, frame: Any) -> None:
+        """A function of the project is executed for the first time, in this frame."""
+        for name in names_in(code):
+            self._users.setdefault(name, []).append(number)
+            for maker in self._makers.get(name, ()):
+                self._link(number, maker)
+        for name in _kept_names(code, frame):
+            self._makers.setdefault(name, []).append(number)
+            for user in self._users.get(name, ()):
+                self._link(user, number)
+
+
+def names_in(code: CodeType) -> set[str]:
+    """The names of globals, attributes and modules in code, and those that `getattr` may get."""
+    texts = {text for text in code.co_consts if type(text) is str and text.isidentifier()}
+    return texts.union(code.co_names)
+
+
+def _kept_names(code: CodeType, frame: Any) -> set[str]:
+    """The names by which the result of this function may be found without executing it."""
+    found = set()
+    back = frame.f_back
+    is_functools = back is not None and back.f_globals is _PROPERTY.__globals__
+    if is_functools and back.f_code is _PROPERTY.__code__:
+        # Its name may be another one than the function's.
+        found.add(str(back.f_locals["self"].attrname))
+    name = code.co_name
+    if not name.startswith(("<", "__")) and not _is_plain(code, frame.f_globals):
+        found.add(name)
+    return found
+
+
+def _is_plain(code: CodeType, names: dict[str, Any]) -> bool:
+    """Whether a function is just a function, also if nobody can say."""
+    found: Any = names
+    for part in code.co_qualname.split("."):  # type: ignore[attr-defined]
+        if issubclass(type(found), type):
+            found = type.__getattribute__(found, "__dict__")
+        elif found is not names:
+            return True
+        if part not in found:
+            return True
+        found = found[part]
+    if type(found) in (staticmethod, classmethod):
+        found = found.__func__
+    kind = type(found)
+    if kind is property:
+        parts = (found.fget, found.fset, found.fdel)
+        return all(part is None or type(part) is FunctionType for part in parts)
+    return issubclass(kind, _PLAIN) or str(kind.__module__).startswith("_pytest.")
+
+
+def caches_and_modules(code: CodeType, names: dict[str, Any]) -> tuple[list[CodeType], list[str]]:
+    """The code behind caches that code names, and the files of modules that it names."""
+    codes: list[CodeType] = []
+    files: list[str] = []
+    for value in _values(code, names):
+        if type(value) in (callables.CACHED, functools.partial):
+            codes += callables.codes_of(value)
+        elif is_module(value):
+            files += file_of(value)
+    return codes, files
+
+
+def _values(code: CodeType, names: dict[str, Any]) -> Iterator[Any]:
+    """The globals that code names, and the attributes of modules that it names."""
+    asked = names_in(code)
+    all_names = [names]
+    seen: set[int] = set()
+    for held in all_names:
+        for name in asked & held.keys():
+            value = held.get(name)
+            if is_module(value) and id(value) not in seen:
+                seen.add(id(value))
+                all_names.append(names_of(value))
+            yield value
+
+
+def is_module(value: Any) -> bool:
+    """Whether something is a module; a proxy for one is not asked."""
+    return issubclass(type(value), ModuleType)
+
+
+def names_of(module: Any) -> dict[str, Any]:
+    """The names in a module, also in one that would load itself at the first look."""
+    names: dict[str, Any] = object.__getattribute__(module, "__dict__")
+    return names
+
+
+def file_of(module: Any) -> list[str]:
+    """The file of a module, if it has one."""
+    file = names_of(module).get("__file__")
+    return [file] if isinstance(file, str) else []
