@@ -1129,7 +1129,7 @@ class RunEnd(TypedDict):
     * ``summaries``: The sections of plugins and conftests in pytest's summary, such as a table of
       coverage; in runs of commands.
     * ``exitStatus``: The exit status that a test or hook asked for
-      (``pytest.exit(returncode=...)``).
+      (``pytest.exit(returncode=...)``, ``session.exitstatus = ...``).
     """
 
     runId: str

@@ -221,3 +221,12 @@ def test_b11_a_conftest_that_does_not_import_in_a_nested_project(project: Projec
     host = engine.fork(base, "session", args=["pkg/test_v.py"])
     told = host.wait("usage_error")["message"]
     assert "No module named 'views'\npkg/pytest.ini is a pytest configuration of its own" in told
+
+
+def test_a_hook_that_takes_the_place_of_the_session_is_named(project: Project) -> None:
+    conftest = "def pytest_cmdline_main(config):\n    return 0\n"
+    engine = project({"conftest.py": conftest, "test_a.py": "def test_a(): pass\n"})
+    base = engine.base()
+    base.wait("ready")
+    told = engine.fork(base, "collected").wait("usage_error")["message"]
+    assert "status 0" in told and "pytest_cmdline_main (conftest.py:1)" in told

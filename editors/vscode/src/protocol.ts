@@ -322,7 +322,7 @@ export interface RunEnd {
   timings?: RunTimings;
   /** The sections of plugins and conftests in pytest's summary, such as a table of coverage; in runs of commands. */
   summaries?: PluginSummary[];
-  /** The exit status that a test or hook asked for (`pytest.exit(returncode=...)`). */
+  /** The exit status that a test or hook asked for (`pytest.exit(returncode=...)`, `session.exitstatus = ...`). */
   exitStatus?: number;
 }
 

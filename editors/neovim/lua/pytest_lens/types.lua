@@ -141,7 +141,7 @@
 ---@field warnings? pytest_lens.Warning[] Warnings of the collection and of the run, as in pytest's summary.
 ---@field timings? pytest_lens.RunTimings Where the time went, if the request asked for it.
 ---@field summaries? pytest_lens.PluginSummary[] The sections of plugins and conftests in pytest's summary, such as a table of coverage; in runs of commands.
----@field exitStatus? integer The exit status that a test or hook asked for (`pytest.exit(returncode=...)`).
+---@field exitStatus? integer The exit status that a test or hook asked for (`pytest.exit(returncode=...)`, `session.exitstatus = ...`).
 
 ---The engine accepted a run. It comes again as more is known of nested projects.
 ---@class pytest_lens.RunStart

@@ -144,6 +144,8 @@ class LensPlugin:
         outcome: Any = yield
         if outcome.excinfo:
             self.startup_errors.note(outcome.excinfo[1])
+        elif not self.startup_errors.past_startup:
+            self.startup_errors.note_hooks(config)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self, config: Any) -> None:

@@ -17,6 +17,8 @@ from ..unpatched import os
 from ..wire import MESSAGE_LIMIT, Message, cut
 
 _root = os.getcwd()
+# Hooks that may take the place of pytest's own session.
+_ENDING_HOOKS = ("pytest_cmdline_main", "pytest_collection", "pytest_runtestloop")
 
 
 class StartupErrors:
@@ -28,6 +30,8 @@ class StartupErrors:
         self._error: BaseException | None = None
         self._internal: str | None = None
         self._raised: BaseException | None = None
+        # Hooks of the project that may have ended the session, with their places.
+        self._hooks: list[str] = []
 
     def note(self, error: BaseException) -> None:
         """An exception on its way out of pytest."""
@@ -39,6 +43,15 @@ class StartupErrors:
         if self._internal is None and type(excinfo.value) is not Broken:
             self._internal = f"{excinfo.typename}: {own_text(excinfo.value)}\n{excrepr}"
             self._raised = excinfo.value
+
+    def note_hooks(self, config: Any) -> None:
+        """pytest ended without an error before it ran tests: hooks of the project may say why."""
+        for name in _ENDING_HOOKS:
+            for implementation in getattr(config.hook, name).get_hookimpls():
+                code = getattr(implementation.function, "__code__", None)
+                if code is not None and _is_below(code.co_filename, _root):
+                    place = os.path.relpath(code.co_filename, _root)
+                    self._hooks.append(f"{name} ({place}:{code.co_firstlineno})")
 
     def at_the_end(self) -> str | None:
         """The exception that a hook raised at the end of a session whose tests have run."""
@@ -56,7 +69,7 @@ class StartupErrors:
         elif self._internal is not None:
             worker.send({"t": "internal_error", "message": cut(self._internal, MESSAGE_LIMIT)})
         elif not self.past_startup and isinstance(self._error, _EXPECTED + (type(None),)):
-            text = describe(self._error) if self._error else _without_reason(worker, status)
+            text = describe(self._error) if self._error else self._without_reason(worker, status)
             location = _location(self._error, worker.root)
             worker.send({"t": "usage_error", "message": cut(text, MESSAGE_LIMIT), **location})
         elif not self.past_startup:
@@ -64,6 +77,16 @@ class StartupErrors:
             text = "".join(traceback.format_exception(None, self._error, self._error.__traceback__))
             message = f"{describe(self._error)}\n{text}"
             worker.send({"t": "internal_error", "message": cut(message, MESSAGE_LIMIT)})
+
+    def _without_reason(self, worker: Worker, status: int) -> str:
+        text = f"pytest ended with status {status} before it ran any test"
+        if self._hooks:
+            text += (
+                f", as {' or '.join(self._hooks)} may have decided: if that is meant, use pytest"
+            )
+        if worker.options.arguments:
+            text += f"; its arguments were: {' '.join(worker.options.arguments)}"
+        return text
 
 
 def _location(error: BaseException | None, root: str) -> Message:
@@ -79,13 +102,6 @@ def _location(error: BaseException | None, root: str) -> Message:
         return {}
     line = line_in(cause_of(error), str(path))
     return {"path": relative, **({"line": line} if line else {})}
-
-
-def _without_reason(worker: Worker, status: int) -> str:
-    text = f"pytest ended with status {status} before it collected anything"
-    if worker.options.arguments:
-        text += f"; its arguments were: {' '.join(worker.options.arguments)}"
-    return text
 
 
 def _expected() -> tuple[type[BaseException], ...]:

@@ -41,6 +41,11 @@ pub(crate) struct RunRequest {
 }
 
 impl RunRequest {
+    /// Whether it says that a command at a terminal or of a CI service waits for the end.
+    fn is_command(&self, source: Source) -> bool {
+        self.options.source.is_some() && source != Source::Editor
+    }
+
     /// The request of a client that reads no events, as far as is known.
     pub(crate) fn new(
         node_ids: Vec<String>,
@@ -162,7 +167,7 @@ pub(crate) fn choose_in(
     let broken: Vec<_> = collected.tests.errors.iter().filter(concerns).collect();
     let errors = told_errors(project, broken.iter().copied());
     // A command reports errors as pytest does, at the end of a run, even if it has no test.
-    let is_command = request.options.source.is_some() && source_of(&request.options)? != Source::Editor;
+    let is_command = request.is_command(source_of(&request.options)?);
     let runs_nothing = (selected.is_empty() && !(is_command && request.reads_events)) || request.options.full_reports;
     if let Some(error) = broken.first().filter(|_| runs_nothing) {
         let code = match error.crash {
@@ -366,6 +371,7 @@ pub(crate) fn plan(
         rerun,
         durations,
         known_flaky,
+        is_command: request.is_command(source),
         source,
         collected,
     })

@@ -70,6 +70,8 @@ pub(crate) struct RunPlan {
     pub known_flaky: Vec<bool>,
     /// The source of the request.
     pub source: Source,
+    /// The request says that a command at a terminal or of a CI service waits for the end.
+    pub is_command: bool,
     /// The stop level, which clients raise.
     pub stop_tx: watch::Sender<StopLevel>,
     /// The run's log for run control.

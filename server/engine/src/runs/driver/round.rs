@@ -18,7 +18,8 @@ use crate::runs::plan::WorkerSeat;
 use crate::runs::stop::StopLevel;
 use crate::runs::worker_slot::{Arrivals, WorkerSlot, next};
 use crate::timing::{
-    DONE_LIMIT, LAST_MESSAGES_GRACE, RESIDENT_TEARDOWN_LIMIT, SESSION_END_LIMIT, STACKS_LIMIT, STOPPED_LIMIT,
+    DONE_LIMIT, LAST_MESSAGES_GRACE, RESIDENT_TEARDOWN_LIMIT, SESSION_END_LIMIT, SESSION_FINISH_LIMIT, STACKS_LIMIT,
+    STOPPED_LIMIT,
 };
 
 /// The tests of a run on a cluster that determines the number of runners are cut for at least so many: it may grow.
@@ -113,6 +114,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
                 round.feed_all();
             }
             if round.done_deadline.is_some_and(|at| at <= Instant::now()) {
+                self.give_up_sessions(&round);
                 break;
             }
             self.replace_ended(&mut round);
@@ -216,8 +218,9 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         if self.plan.selected.is_empty() && (!round.pending.is_empty() || is_collecting()) {
             return;
         }
-        let limit = if self.plan.decides_end() || self.plan.awaits_summary {
-            SESSION_END_LIMIT
+        let limit = if self.plan.decides_end() {
+            let is_awaited = self.plan.kind.makes_reports() || self.plan.is_command;
+            if is_awaited { SESSION_END_LIMIT } else { SESSION_FINISH_LIMIT }
         } else if round.stay {
             RESIDENT_TEARDOWN_LIMIT
         } else {
@@ -226,6 +229,15 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         round.done_deadline = Some(Instant::now() + limit);
         for slot in round.slots.values() {
             slot.runner.send(ToWorker::Feed { indices: Vec::new(), end: true });
+        }
+    }
+
+    /// Sessions have not ended in their time. Nobody knows what their hooks would decide.
+    fn give_up_sessions(&mut self, round: &Round) {
+        if self.plan.is_command && round.slots.values().any(|slot| slot.decides_end && slot.done) {
+            let seconds = SESSION_END_LIMIT.as_secs();
+            let why = format!("pytest's session did not end within {seconds} s after its tests: look at its hooks");
+            self.ending.refused.get_or_insert(why);
         }
     }
 
