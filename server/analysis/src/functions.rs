@@ -4,16 +4,18 @@
 //! *outside*: it is executed when the file is imported. Decorators, parameters with their defaults and annotations,
 //! docstrings, class bodies and lambdas of a module or class are outside. Comments, blank lines and the positions of
 //! lines count for neither: they show only to code that reads lines or texts of sources, and
-//! [`Functions::text`] covers these.
+//! [`Functions::text`] covers these. An escape sequence that Python does not know counts for both, since the compiler
+//! warns of it, which may be an error.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use ruff_python_ast::token::TokenKind;
 use ruff_python_ast::visitor::{Visitor, walk_expr, walk_stmt};
-use ruff_python_ast::{ExceptHandler, Expr, Stmt};
+use ruff_python_ast::{AnyStringFlags, ExceptHandler, Expr, Stmt};
 use ruff_text_size::{Ranged, TextRange, TextSize};
 use sha2::{Digest, Sha256};
 
+use crate::compiles::compiles;
 use crate::parse::{MAX_LEN, with_parsed};
 
 /// The beginning of a SHA-256.
@@ -59,20 +61,20 @@ fn first_bytes(hash: Sha256) -> Fingerprint {
     u64::from_be_bytes(first)
 }
 
-/// Computes the fingerprints of a source. All of a source that can't be parsed, or is not UTF-8, is outside.
+/// Computes the fingerprints of a source. All of a source that can't be compiled, or is not UTF-8, is outside.
 #[must_use]
 pub fn functions(source: &[u8]) -> Functions {
     let whole = fingerprint(source);
     let unread = Functions { text: whole, outside: whole, ..Functions::default() };
     let Some(text) = std::str::from_utf8(source).ok().filter(|text| text.len() <= MAX_LEN) else { return unread };
     with_parsed(text, |parsed, error| {
-        if error.is_some() {
+        if error.is_some() || !compiles(text, &parsed.syntax().body) {
             return unread;
         }
         let mut found = Definitions::default();
         found.find("", &parsed.syntax().body);
         found.bodies.sort_unstable_by_key(|body| body.range.start());
-        let tokens = parsed.tokens().iter().map(|token| (token.kind(), token.range()));
+        let tokens = parsed.tokens().iter().map(|token| (token.kind(), token.range(), token.string_flags()));
         split(text, whole, tokens, found)
     })
 }
@@ -81,7 +83,7 @@ pub fn functions(source: &[u8]) -> Functions {
 fn split(
     text: &str,
     whole: Fingerprint,
-    tokens: impl Iterator<Item = (TokenKind, TextRange)>,
+    tokens: impl Iterator<Item = (TokenKind, TextRange, Option<AnyStringFlags>)>,
     found: Definitions,
 ) -> Functions {
     let mut outside = Sha256::new();
@@ -89,7 +91,7 @@ fn split(
     let mut bodies = found.bodies.into_iter().peekable();
     let mut current: Option<Body> = None;
     let (mut depth, mut begins_line) = (0_u32, true);
-    for (kind, range) in tokens {
+    for (kind, range, string) in tokens {
         match kind {
             // Their place does not depend on the line that they are before: the depth of a line counts instead.
             TokenKind::Indent => depth += 1,
@@ -106,6 +108,10 @@ fn split(
                     hashes.entry(body.name.clone()).or_default().update(b"\x00body\x00");
                     current = Some(body);
                 }
+                let words = text.get(range.to_std_range()).unwrap_or_default();
+                if current.is_some() && string.is_some_and(|flags| has_unknown_escape(words, flags)) {
+                    outside.update(words.as_bytes());
+                }
                 let hash = match &current {
                     Some(body) => hashes.entry(body.name.clone()).or_default(),
                     None => &mut outside,
@@ -114,7 +120,7 @@ fn split(
                     hash.update(depth.to_be_bytes());
                 }
                 begins_line = kind == TokenKind::Newline;
-                let shown = if begins_line { "\n" } else { text.get(range.to_std_range()).unwrap_or_default() };
+                let shown = if begins_line { "\n" } else { words };
                 hash.update(shown.as_bytes());
                 hash.update([0]);
             }
@@ -122,6 +128,28 @@ fn split(
     }
     let bodies = hashes.into_iter().map(|(name, hash)| (name, first_bytes(hash))).collect();
     Functions { text: whole, outside: first_bytes(outside), bodies, hollow: found.hollow }
+}
+
+/// Whether the compiler warns of an escape sequence in this string.
+fn has_unknown_escape(string: &str, flags: AnyStringFlags) -> bool {
+    if flags.is_raw_string() {
+        return false;
+    }
+    let mut letters = string.chars();
+    while let Some(letter) = letters.next() {
+        if letter == '\\' {
+            let is_known = match letters.next() {
+                Some('N' | 'u' | 'U') => !flags.is_byte_string(),
+                // Those of octal numbers may be too large, which is a warning as well.
+                Some('4'..='7') => false,
+                next => next.is_none_or(|next| "\r\n\\'\"abfnrtvx0123".contains(next)),
+            };
+            if !is_known {
+                return true;
+            }
+        }
+    }
+    false
 }
 
 /// Whether a comment may name the encoding of the file, as the first two lines can (PEP 263).
@@ -361,8 +389,23 @@ else:
     }
 
     #[test]
-    fn a_file_that_can_not_be_parsed_is_outside() {
-        let broken = functions(b"def f(:\n    pass\n");
-        assert_eq!((broken.outside, broken.bodies.len()), (broken.text, 0));
+    fn a_file_that_can_not_be_compiled_is_outside() {
+        for text in ["def f(:\n    pass\n", "def f():\n    await x\n"] {
+            let broken = functions(text.as_bytes());
+            assert_eq!((broken.outside, broken.bodies.len()), (broken.text, 0));
+        }
+        let (names, is_outside) = changed("    return inner()\n", "    continue\n");
+        assert_eq!((names.len(), is_outside), (3, true));
+    }
+
+    #[test]
+    fn an_escape_sequence_of_which_the_compiler_warns_is_outside_as_well() {
+        let both = || (vec!["parse".to_owned()], true);
+        for string in [r"'\d'", r"b'\u1'", r"f'{x}\d'", r"'\400'", r#"rf'{f"\d"}'"#] {
+            assert_eq!(changed("return inner()", &format!("return {string}")), both(), "{string}");
+        }
+        for string in [r"r'\d'", r"'\\d\u0041\x41\0\n'", r"rf'\d{x}'", r"rb'\d'"] {
+            assert_eq!(changed("return inner()", &format!("return {string}")), body("parse"), "{string}");
+        }
     }
 }

@@ -9,6 +9,7 @@ mod calls;
 mod classes;
 pub mod clocks;
 mod collect;
+mod compiles;
 pub mod config;
 mod doctests;
 mod file_paths;
