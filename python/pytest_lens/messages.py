@@ -343,8 +343,9 @@ class ImpactReason(TypedDict):
       ``folder`` or ``variable`` (an input that changed), ``lines`` (a source whose text the test
       reads), ``imports`` (a module that its file imports, directly or not), ``environment`` (the
       interpreter, its packages or pytest's arguments), ``configuration`` (a file of pytest's
-      configuration), ``process``, ``network`` or ``extension`` (nobody can know what the test
-      depends on), ``not_passed`` (its last outcome is no pass), ``unknown``.
+      configuration), ``stat`` (a file, if the test asks for the existence, size or time of files),
+      ``process``, ``network`` or ``extension`` (nobody can know what the test depends on),
+      ``not_passed`` (its last outcome is no pass), ``unknown``.
     * ``name``: The name of the input, such as ``pkg/core.py::parse``, or the last outcome; may be
       empty.
     """

@@ -109,35 +109,87 @@ NESTED = {
 }
 
 
+# A project below the top of its repository, with files that have other names or places than usual.
+PLACES = {
+    "libs/common/__init__.py": "",
+    "libs/common/high.py": "from . import low",
+    "libs/common/low.py": "def f():\n    return 1\n",
+    "libs/outer.txt": "1",
+    "app/pytest-lens.toml": 'runOnSave = "affected"\n',
+    "app/pytest.ini": "[pytest]\npythonpath = . ../libs\n",
+    "app/README.md": "short",
+    "app/real/__init__.py": "",
+    "app/real/mod.py": "def g():\n    return 1\n",
+    "app/pkg/__init__.py": "",
+    "app/pkg/core.py": """
+        import importlib
+        def load(name):
+            return importlib.import_module("plug_" + name)
+        def other():
+            return "d"
+    """,
+    "app/plug_x.py": "def p():\n    return 2\n",
+    "app/test_common.py": """
+        from common import high
+        def test_common(): assert high.low.f() == 1
+        def test_outer(): assert open("../libs/outer.txt").read() == "1"
+    """,
+    "app/test_link.py": "from link import mod\ndef test_link(): assert mod.g() == 1\n",
+    "app/test_stat.py": """
+        import os
+        def test_stat(): assert os.path.exists("READ" + "ME.md")
+    """,
+    "app/test_load.py": """
+        def test_load():
+            from pkg import core
+            assert core.load("x").p() == 2
+    """,
+}
+ALL_PLACES = {"test_common", "test_outer", "test_link", "test_stat", "test_load"}
+
+
 class Project:
     """A repository with a project whose tests have run."""
 
-    def __init__(self, folder: Path, files: dict[str, str] = FILES) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        files: dict[str, str] = FILES,
+        below: str = ".",
+        links: dict[str, str] | None = None,
+    ) -> None:
         self.root = folder / "project"
+        self._below = self.root / below
         self._env = {**os.environ, "XDG_STATE_HOME": str(folder / "state")}
         self._env["XDG_CACHE_HOME"] = str(folder / "cache")
         self._env["VIRTUAL_ENV"] = sys.prefix
         for name, text in files.items():
             self.write(name, textwrap.dedent(text).lstrip("\n"))
+        for name, target in (links or {}).items():
+            (self.root / name).symlink_to(target)
         for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "x"]):
-            names = ["-c", "user.name=x", "-c", "user.email=x@x", "-c", "commit.gpgsign=false"]
-            subprocess.run(["git", *names, *words], cwd=self.root, check=True)
+            self.git(*words)
         assert self.run().returncode == 0
+
+    def git(self, *words: str) -> None:
+        names = ["-c", "user.name=x", "-c", "user.email=x@x", "-c", "commit.gpgsign=false"]
+        subprocess.run(["git", *names, *words], cwd=self.root, check=True)
 
     def write(self, name: str, text: str) -> None:
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Call `pytest-lens run`."""
         binary = os.environ.get("PYTEST_LENS_BIN") or str(REPO / "target" / "debug" / "pytest-lens")
         command = [binary, "run", *arguments]
-        return subprocess.run(command, cwd=self.root, env=self._env, capture_output=True, text=True)
+        env = {**self._env, **variables}
+        return subprocess.run(command, cwd=self._below, env=env, capture_output=True, text=True)
 
-    def affected(self) -> set[str]:
+    def affected(self, **variables: str) -> set[str]:
         """The names of the tests that would run."""
-        told = self.run("--affected", "--collect-only", "-q")
+        told = self.run("--affected", "--collect-only", "-q", **variables)
         assert told.returncode in (0, 5), told.stdout + told.stderr
         return {line.split("::")[1] for line in told.stdout.splitlines() if "::" in line}
 
@@ -233,3 +285,85 @@ def test_a_test_that_failed_runs_again(project: Project) -> None:
     assert project.affected() == ALWAYS | {"test_data"}, "its last outcome is no pass"
     assert project.run("test_a.py::test_data").returncode == 0
     assert project.affected() == ALWAYS
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    links = {"app/link": "real"}
+    return Project(tmp_path_factory.mktemp("places"), PLACES, below="app", links=links)
+
+
+@pytest.mark.skipif(not RECORDS, reason="nothing is recorded")
+@pytest.mark.parametrize(
+    ("name", "old", "new", "expected"),
+    [
+        ("libs/common/low.py", "return 1", "return 2", {"test_common", "test_outer"}),
+        ("libs/outer.txt", "1", "2", {"test_outer", "test_stat"}),
+        ("app/real/mod.py", "return 1", "return 2", {"test_link"}),
+        ("app/README.md", "short", "longer", {"test_stat"}),
+        # The module can't be compiled, or the compiler warns.
+        ("app/pkg/core.py", 'return "d"', "await x", {"test_load"}),
+        ("app/pkg/core.py", '"d"', '"\\d"', {"test_load"}),
+        ("app/pkg/core.py", '"d"', '"e"', set()),
+    ],
+)
+def test_files_with_other_names_or_places_are_followed(
+    places: Project, name: str, old: str, new: str, expected: set[str]
+) -> None:
+    assert places.affected_by(name, old, new) == expected
+
+
+@pytest.mark.skipif(not RECORDS, reason="nothing is recorded")
+def test_sources_that_come_or_go_concern_who_asks_for_files(places: Project) -> None:
+    new = places.root / "app/new.py"
+    new.touch()
+    told = places.run("--affected", "--explain", "test_stat.py::test_stat").stdout
+    assert places.affected() == {"test_stat"}
+    new.unlink()
+    assert "asks for the existence, size or time of files, and `new.py` changed since" in told
+    package = places.root / "app/pkg/__init__.py"
+    package.unlink()
+    told = places.run("--affected", "--explain", "test_link.py::test_link").stdout
+    assert places.affected() == ALL_PLACES
+    package.touch()
+    assert "`pkg/__init__.py`, on which every test may depend, came, went or changed" in told
+    assert places.affected() == set()
+
+
+@pytest.mark.skipif(not RECORDS, reason="nothing is recorded")
+def test_other_variables_of_the_interpreter_are_another_environment(places: Project) -> None:
+    assert places.affected(TZ="Asia/Tokyo") == ALL_PLACES
+    told = places.run("--affected", "--explain", "test_link.py::test_link", TZ="Asia/Tokyo").stdout
+    assert "the interpreter, its packages, pytest's arguments or their variables changed" in told
+    assert places.affected() == set()
+
+
+@pytest.mark.skipif(not RECORDS, reason="nothing is recorded")
+def test_an_earlier_change_does_not_hide_the_one_that_is_asked_for(tmp_path: Path) -> None:
+    project = Project(tmp_path, PLACES, below="app", links={"app/link": "real"})
+    core = (project.root / "app/pkg/core.py").read_text(encoding="utf-8")
+    project.write("app/pkg/core.py", core.replace('"plug_" + name', '"plug_" + str(name)'))
+    assert project.affected() == {"test_load"}
+    project.git("commit", "-q", "-a", "-m", "y")
+    assert project.affected() == set(), "seen from the last commit nothing changed"
+    plug = project.root / "app/plug_x.py"
+    plug.write_text(plug.read_text(encoding="utf-8").replace("2", "3"), encoding="utf-8")
+    told = project.run("--affected", "--explain", "test_load.py::test_load").stdout
+    assert "`plug_x.py::p`, which it uses, changed since" in told
+    assert project.affected() == {"test_load"}
+
+
+@pytest.mark.skipif(not RECORDS, reason="nothing is recorded")
+def test_nobody_knows_what_a_folder_held_that_changed_during_the_run(tmp_path: Path) -> None:
+    tests = """
+        import contextlib, os
+        def test_listed(): assert "a.md" in os.listdir("docs")
+        def test_adds():
+            with contextlib.suppress(FileExistsError):
+                open("docs/made.md", "x").close()
+    """
+    files = {"pytest-lens.toml": FILES["pytest-lens.toml"], "docs/a.md": "", "test_a.py": tests}
+    project = Project(tmp_path, {**files, ".gitignore": "docs/made.md\n"})
+    assert "test_listed" in project.affected()
+    assert project.run().returncode == 0
+    assert "test_listed" not in project.affected()

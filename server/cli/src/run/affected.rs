@@ -51,6 +51,8 @@ pub(crate) async fn narrow(
         // There is nothing to leave out, and the run says why.
         return Ok(all);
     }
+    let unaffected = reach.unaffected();
+    let is_all_known = |left: &[&String]| left.iter().all(|id| unaffected.contains(id.as_str()));
     let count = count_of(left.len(), "test");
     let them = if left.len() == 1 { "it" } else { "them" };
     let mut left_out = match left.len() {
@@ -58,7 +60,7 @@ pub(crate) async fn narrow(
         _ if node_ids.is_empty() && changes.files.is_empty() => {
             format!("{count} left out: no file changed since {}", changes.since)
         }
-        _ if left.iter().any(|id| reach.unaffected().contains(id.as_str())) => {
+        _ if is_all_known(&left) => {
             let they = if left.len() == 1 { "it depends" } else { "they depend" };
             format!("{count} left out: nothing that {they} on has changed")
         }
@@ -202,8 +204,9 @@ pub(crate) async fn reach_of(client: &Client, root: &Path, changes: Changes) -> 
         let everything = vec![above.display().to_string()];
         return Ok(Reach { changes, everything, files: Vec::new(), tests: Vec::new() });
     }
-    let inside = changes.files.iter().filter_map(|path| path.strip_prefix(root).ok());
-    let paths = inside.map(|path| path.to_string_lossy().into_owned()).collect();
+    // Tests may use files outside of the root as well.
+    let paths = changes.files.iter().map(|path| path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned());
+    let paths = paths.collect();
     let (everything, files, tests) = ask(paths).await?;
     Ok(Reach { changes, everything, files, tests })
 }
@@ -320,6 +323,9 @@ fn because(test: &str, id: &str, reason: &ImpactReason, passed_ms: u64) -> Strin
         "function" | "file" => format!("`{name}`, which {it} uses, changed{since}"),
         "folder" => format!("the folder `{name}`, which {it} lists, changed{since}"),
         "variable" => format!("the environment variable `{name}`, which {it} reads, changed{since}"),
+        "stat" => format!("{it} asks for the existence, size or time of files, and `{name}` changed{since}"),
+        "environment" => format!("the interpreter, its packages, pytest's arguments or their variables changed{since}"),
+        "configuration" => format!("`{name}`, on which every test may depend, came, went or changed{since}"),
         "lines" => format!("{it} reads the text of sources, and `{name}` changed{since}"),
         "process" => format!("{it} starts a process, and nobody can know what that reads"),
         "network" => format!("{it} uses a network address, and nobody can know what is there"),

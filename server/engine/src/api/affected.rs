@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use pytest_lens_history::{Input, InputKind};
-use pytest_lens_protocol::{ImpactReason, ReachedFile, Response, TestImpact};
+use pytest_lens_protocol::{ImpactReason, NodeId, ReachedFile, Response, TestImpact};
 
 use crate::model::impact::{Impact, Kind, kind};
 use crate::model::import_graph::relative;
@@ -23,8 +23,9 @@ pub(super) async fn of_paths(project: &Arc<Project>, paths: &[String]) -> Respon
     let inner = Arc::clone(project);
     let find = move || {
         let changed = with_gone(&inner, changed);
-        let reach = Reach::new(&inner, changed.iter());
-        let all: BTreeSet<&String> = changed.iter().chain(&outside).collect();
+        let reach = Reach::new(&inner, changed.iter().chain(&outside));
+        let all = reach.by_all_names(changed.into_iter().chain(outside));
+        let changed: Vec<String> = all.iter().filter(|path| is_inside(path)).cloned().collect();
         reach.narrowed(reach.of_change(&changed), &reach.trusted(reach.judged(), &all), &all)
     };
     let found = tokio::task::spawn_blocking(find).await.unwrap_or_default();
@@ -38,12 +39,14 @@ pub(super) async fn explained(project: &Arc<Project>, paths: &[String]) -> Respo
     let outside = outside(project, paths);
     let inner = Arc::clone(project);
     let find = move || {
-        let reach = Reach::new(&inner, changed.iter());
-        let all: BTreeSet<&String> = changed.iter().chain(&outside).collect();
-        let mut judged = reach.trusted(reach.judged(), &all);
-        // The files say how a change of a module reaches a test.
-        judged.retain(|test| test.why != Some(Reason::Input(Why::Imports)) && is_asked(test, &all));
-        (reach.of_past_change(&changed), judged)
+        let reach = Reach::new(&inner, changed.iter().chain(&outside));
+        let all = reach.by_all_names(changed.into_iter().chain(outside));
+        let root = &inner.state.root;
+        let asked = reach.trusted(reach.judged(), &all).into_iter().filter_map(|test| asked(test, root, &all));
+        let from_outside = reach.reached_from_outside();
+        let is_known = |test: &Judged| !test.why.is_empty() || !from_outside.has(NodeId::new(&test.id).file());
+        let judged: Vec<Judged> = asked.filter(is_known).collect();
+        (reach.of_past_change(&all.into_iter().filter(|path| reach.is_known(path)).collect()), judged)
     };
     let (Impact { everything, files }, tests) = tokio::task::spawn_blocking(find).await.unwrap_or_default();
     let files = files.into_iter().map(|(path, through)| ReachedFile { path, through }).collect();
@@ -56,7 +59,7 @@ fn told(Judged { id, why, inputs, at_ms, .. }: Judged) -> TestImpact {
         InputKind::Variable => input.name.clone(),
         _ => input.path.clone(),
     };
-    let (kind, name) = match &why {
+    let (kind, name) = match why.first() {
         None => return TestImpact { node_id: id, reason: None, inputs, passed_ms: at_ms },
         Some(Reason::NotPassed(outcome)) => ("not_passed", outcome.as_str().to_owned()),
         Some(Reason::Input(why)) => match why {
@@ -64,6 +67,7 @@ fn told(Judged { id, why, inputs, at_ms, .. }: Judged) -> TestImpact {
             Why::Configuration(path) => ("configuration", path.clone()),
             Why::Imports => ("imports", String::new()),
             Why::Lines(path) => ("lines", path.clone()),
+            Why::Stat(files) => ("stat", files.first().cloned().unwrap_or_default()),
             Why::Unreadable => ("unknown", String::new()),
             Why::Unknown(kind) => (name_of(*kind), String::new()),
             Why::Changed(input) => (name_of(input.kind), place(input)),
@@ -96,6 +100,11 @@ fn inside<'a>(project: &'a Project, paths: &'a [String]) -> impl Iterator<Item =
 fn outside(project: &Project, paths: &[String]) -> Vec<String> {
     let root = &project.state.root;
     paths.iter().filter(|path| relative(root, &root.join(path)).is_none()).cloned().collect()
+}
+
+/// Whether a path of a change is relative to the root.
+fn is_inside(path: &str) -> bool {
+    Path::new(path).is_relative()
 }
 
 /// Adds the sources that were below deleted folders.
@@ -143,14 +152,39 @@ pub(super) async fn from_outside(
     tokio::task::spawn_blocking(find).await.unwrap_or_default()
 }
 
-/// Whether a judgment counts for a change against a base: an input that changed before it does not.
-fn is_asked(test: &Judged, changed: &BTreeSet<&String>) -> bool {
-    match &test.why {
-        Some(Reason::Input(Why::Changed(input))) => {
-            input.kind == InputKind::Variable || input.kind == InputKind::Folder || changed.contains(&input.path)
-        }
-        Some(Reason::Input(Why::Lines(path))) => changed.contains(path),
-        Some(Reason::Input(Why::Environment | Why::Configuration(_) | Why::Unreadable)) => false,
-        _ => true,
+/// The judgment of a test as it is for a change against a base: an input that changed before it does not count. `None`: if
+/// nothing else is known of the test, the imports decide.
+fn asked(test: Judged, root: &Path, changed: &BTreeSet<String>) -> Option<Judged> {
+    if test.why.is_empty() {
+        return Some(test);
     }
+    let is_asked = |path: &str| {
+        changed.contains(path) || relative(root, Path::new(path)).is_some_and(|path| changed.contains(&path))
+    };
+    let mut why = Vec::new();
+    for reason in test.why {
+        match reason {
+            Reason::Input(Why::Changed(input)) => {
+                let is_anywhere = input.kind == InputKind::Variable || input.kind == InputKind::Folder;
+                if is_anywhere || is_asked(&input.path) {
+                    why.push(Reason::Input(Why::Changed(input)));
+                }
+            }
+            Reason::Input(Why::Lines(path)) if is_asked(&path) => why.push(Reason::Input(Why::Lines(path))),
+            Reason::Input(Why::Configuration(path)) if is_asked(&path) => {
+                why.push(Reason::Input(Why::Configuration(path)));
+            }
+            Reason::Input(Why::Stat(files)) => {
+                let files: BTreeSet<String> = files.iter().filter(|path| is_asked(path)).cloned().collect();
+                if !files.is_empty() {
+                    why.push(Reason::Input(Why::Stat(Arc::new(files))));
+                }
+            }
+            // The files say how a change of a module reaches a test.
+            Reason::Input(Why::Lines(_) | Why::Configuration(_) | Why::Imports | Why::Unreadable) => {}
+            // No base has another environment.
+            Reason::Input(Why::Environment | Why::Unknown(_)) | Reason::NotPassed(_) => why.push(reason),
+        }
+    }
+    (!why.is_empty()).then_some(Judged { why, ..test })
 }

@@ -24,6 +24,15 @@ pub(crate) enum Affected {
     Files(BTreeSet<String>),
 }
 
+impl Affected {
+    pub(crate) fn has(&self, file: &str) -> bool {
+        match self {
+            Affected::All => true,
+            Affected::Files(files) => files.contains(file),
+        }
+    }
+}
+
 /// The known sources of a project, and the imports between them.
 pub(crate) struct ImportGraph {
     /// By path relative to the root.

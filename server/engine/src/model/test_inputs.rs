@@ -104,12 +104,14 @@ pub(crate) fn with_fingerprints(present: &dyn Present, used: Vec<Used>) -> Vec<I
 /// The differences between a ground and the present.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct GroundChanges {
-    /// A reason why every test is affected.
-    pub everything: Option<Why>,
+    /// Reasons why every test is affected.
+    pub everything: Vec<Why>,
     /// Changed sources whose importers are affected, and files that read changed data when they were imported.
     pub imported: BTreeSet<String>,
     /// Sources whose text differs in any way.
     pub texts: BTreeSet<String>,
+    /// Those that came or went.
+    pub came_or_went: Arc<BTreeSet<String>>,
 }
 
 /// The reason why a test is affected.
@@ -124,6 +126,8 @@ pub(crate) enum Why {
     Changed(Input),
     /// It reads lines or texts of sources, and one that it executes changed.
     Lines(String),
+    /// It asks for the existence, size or time of files, nobody knows of which, and these changed.
+    Stat(Arc<BTreeSet<String>>),
     /// Nobody can know what it depends on.
     Unknown(InputKind),
     /// The record names something that this version does not know.
@@ -134,18 +138,18 @@ pub(crate) enum Why {
 pub(crate) fn compare(ground: &Ground, present: &dyn Present) -> GroundChanges {
     let mut changes = GroundChanges::default();
     if ground.environment != present.environment() {
-        changes.everything = Some(Why::Environment);
+        changes.everything.push(Why::Environment);
     }
     let configured = ground.configuration.keys().chain(present.configuration().keys());
     let differs = |path: &&String| ground.configuration.get(*path) != present.configuration().get(*path);
-    if let Some(path) = configured.into_iter().find(differs) {
-        changes.everything = Some(Why::Configuration(path.clone()));
-    }
+    let configured: BTreeSet<&String> = configured.filter(differs).collect();
+    changes.everything.extend(configured.into_iter().cloned().map(Why::Configuration));
     let reads_lines = |path: &str| {
         ground.outside.iter().any(|OutsideInput(kind, .., files)| *kind == InputKind::Lines as u8 && !files.is_empty())
             || is_conftest(path)
     };
-    for path in ground.sources.keys().chain(present.sources()) {
+    let mut came_or_went = BTreeSet::new();
+    for path in ground.sources.keys().chain(present.sources()).collect::<BTreeSet<_>>() {
         let then = ground.sources.get(path);
         let now = present.source(path).map(|source| SourceState(source.outside, source.text));
         let (outside, text) = (then.map(|state| state.0), then.map(|state| state.1));
@@ -154,15 +158,19 @@ pub(crate) fn compare(ground: &Ground, present: &dyn Present) -> GroundChanges {
             if outside != now.map(|state| state.0) || reads_lines(path) {
                 changes.imported.insert(path.clone());
             }
-            // pytest imports it by itself, and names the modules of its folder by it.
-            if path.ends_with("__init__.py") && then.is_some() != now.is_some() {
-                changes.everything = Some(Why::Configuration(path.clone()));
+            if then.is_some() != now.is_some() {
+                came_or_went.insert(path.clone());
+                // pytest imports it by itself, and names the modules of its folder by it.
+                if path.ends_with("__init__.py") {
+                    changes.everything.push(Why::Configuration(path.clone()));
+                }
             }
         }
     }
+    changes.came_or_went = Arc::new(came_or_went);
     for OutsideInput(kind, path, name, fingerprint, files) in &ground.outside {
         let Some(kind) = kind_of(*kind) else {
-            changes.everything = Some(Why::Unreadable);
+            changes.everything.push(Why::Unreadable);
             continue;
         };
         let used = Used { kind, path: path.clone(), name: name.clone() };
@@ -179,14 +187,14 @@ pub(crate) fn compare(ground: &Ground, present: &dyn Present) -> GroundChanges {
             InputKind::Process | InputKind::Network | InputKind::Extension => {
                 // Each of these tests counts as one that nobody can know.
                 match files.is_empty() {
-                    true => changes.everything = Some(Why::Unknown(kind)),
+                    true => changes.everything.push(Why::Unknown(kind)),
                     false => changes.imported.extend(files.iter().cloned()),
                 }
             }
             InputKind::File | InputKind::Folder | InputKind::Variable => {
                 if fingerprint_of(present, &used) != *fingerprint {
                     match files.is_empty() {
-                        true => changes.everything = Some(Why::Changed(input(used, *fingerprint))),
+                        true => changes.everything.push(Why::Changed(input(used, *fingerprint))),
                         false => changes.imported.extend(files.iter().cloned()),
                     }
                 }
@@ -204,30 +212,34 @@ fn kind_of(number: u8) -> Option<InputKind> {
     InputKind::ALL.into_iter().find(|kind| *kind as u8 == number)
 }
 
-/// Why a test is affected; `None` if none of its inputs changed. `changes`: of its ground; `is_reached`: whether its
-/// file imports one of the changed sources, directly or not.
-pub(crate) fn why(
+/// All reasons why a test is affected; none if none of its inputs changed. `changes`: of its ground; `is_reached`: whether
+/// its file imports one of the changed sources, directly or not; `asks`: what it asks of files.
+pub(crate) fn reasons(
     test: &TestInputs,
     all: &HashMap<i64, Input>,
     changes: &GroundChanges,
     is_reached: bool,
+    asks: Asks,
     present: &dyn Present,
-) -> Option<Why> {
-    if changes.everything.is_some() {
-        return changes.everything.clone();
-    }
+) -> Vec<Why> {
+    let mut reasons = changes.everything.clone();
     let mut reads_lines = false;
     let mut executed: BTreeSet<&str> = BTreeSet::new();
     for number in &test.inputs {
-        let Some(input) = all.get(number) else { return Some(Why::Unreadable) };
+        let Some(input) = all.get(number) else {
+            reasons.push(Why::Unreadable);
+            continue;
+        };
         let used = || Used { kind: input.kind, path: input.path.clone(), name: input.name.clone() };
         let has_changed = match input.kind {
-            InputKind::Process | InputKind::Network | InputKind::Extension => return Some(Why::Unknown(input.kind)),
+            InputKind::Process | InputKind::Network | InputKind::Extension => {
+                reasons.push(Why::Unknown(input.kind));
+                false
+            }
             InputKind::Lines => {
                 reads_lines = true;
                 false
             }
-            // The caller knows the changed files.
             InputKind::Stat => false,
             InputKind::Function => {
                 executed.insert(&input.path);
@@ -241,19 +253,59 @@ pub(crate) fn why(
             }
         };
         if has_changed {
-            return Some(Why::Changed(input.clone()));
+            reasons.push(Why::Changed(input.clone()));
         }
     }
-    if reads_lines && let Some(path) = executed.iter().find(|path| changes.texts.contains(**path)) {
-        return Some(Why::Lines((*path).to_owned()));
+    if reads_lines {
+        let changed = executed.into_iter().filter(|path| changes.texts.contains(*path));
+        reasons.extend(changed.map(|path| Why::Lines(path.to_owned())));
     }
-    is_reached.then_some(Why::Imports)
+    // The caller knows the other files that changed.
+    if (asks.own || asks.imported) && !changes.came_or_went.is_empty() {
+        reasons.push(Why::Stat(Arc::clone(&changes.came_or_went)));
+    }
+    if is_reached {
+        reasons.push(Why::Imports);
+    }
+    reasons
 }
 
-/// Whether a test asks for the existence, size or time of files, of which any may be a changed one.
-pub(crate) fn stats(test: &TestInputs, all: &HashMap<i64, Input>, ground: &Ground) -> bool {
-    let is_stat = |number: &i64| all.get(number).is_some_and(|input| input.kind == InputKind::Stat);
-    test.inputs.iter().any(is_stat) || ground.outside.iter().any(|input| input.0 == InputKind::Stat as u8)
+/// Whether anybody asks for the existence, size or time of files, of which any may be a changed one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Asks {
+    /// The test itself.
+    pub own: bool,
+    /// A source that it imports, while tests were collected.
+    pub imported: bool,
+}
+
+/// Whether a test itself asks for the existence, size or time of files.
+pub(crate) fn asks(test: &TestInputs, all: &HashMap<i64, Input>) -> bool {
+    test.inputs.iter().any(|number| all.get(number).is_some_and(|input| input.kind == InputKind::Stat))
+}
+
+/// The sources whose code asked so while tests were collected, and those that imported these by whatever way; `None`
+/// if it is not known which.
+pub(crate) fn asking(ground: &Ground) -> Option<BTreeSet<String>> {
+    let mut asking = BTreeSet::new();
+    for OutsideInput(kind, .., files) in &ground.outside {
+        if *kind == InputKind::Stat as u8 {
+            if files.is_empty() {
+                return None;
+            }
+            asking.extend(files.iter().cloned());
+        }
+    }
+    let mut known = 0;
+    while known < asking.len() {
+        known = asking.len();
+        for OutsideInput(kind, path, _, _, files) in &ground.outside {
+            if *kind == InputKind::Function as u8 && asking.contains(path) {
+                asking.extend(files.iter().cloned());
+            }
+        }
+    }
+    Some(asking)
 }
 
 /// The grounds of all records, read; one that can't be read is missing.
@@ -347,7 +399,8 @@ mod tests {
         let all: HashMap<i64, Input> = (0..).zip(inputs).collect();
         let test = TestInputs { id: "test_a.py::a".into(), at_ms: 1, ground: 1, inputs: all.keys().copied().collect() };
         let changes = compare(&ground, after);
-        let why = why(&test, &all, &changes, false, after);
+        let asks = Asks { own: asks(&test, &all), imported: false };
+        let why = reasons(&test, &all, &changes, false, asks, after).into_iter().next();
         (changes.imported.into_iter().collect(), why)
     }
 
@@ -434,11 +487,56 @@ mod tests {
         other.configuration.insert("pytest.ini".into(), 5);
         assert_eq!(judged(&[], &other).1, Some(Why::Configuration("pytest.ini".into())));
         let test = TestInputs { id: "t".into(), at_ms: 1, ground: 1, inputs: vec![7] };
-        let nothing = GroundChanges::default();
-        assert_eq!(why(&test, &HashMap::new(), &nothing, false, &project()), Some(Why::Unreadable));
-        assert_eq!(
-            why(&TestInputs { inputs: vec![], ..test }, &HashMap::new(), &nothing, true, &project()),
-            Some(Why::Imports)
-        );
+        let of = |test: &TestInputs, is_reached| {
+            reasons(test, &HashMap::new(), &GroundChanges::default(), is_reached, Asks::default(), &project())
+        };
+        assert_eq!(of(&test, false), [Why::Unreadable]);
+        assert_eq!(of(&TestInputs { inputs: vec![], ..test }, true), [Why::Imports]);
+    }
+
+    #[test]
+    fn every_reason_is_told_since_not_every_change_is_asked_for() {
+        let before = project();
+        let mut after = project().with("core.py", &CORE.replace("return x", "return -x")).with_data("data.txt", 2);
+        after.environment = 5;
+        after.configuration.insert("pytest.ini".into(), 5);
+        let ground = ground(&before, &Recorded::default());
+        let used = [
+            used(InputKind::Process, "", ""),
+            used(InputKind::Function, "core.py", "parse"),
+            used(InputKind::File, "data.txt", ""),
+        ];
+        let all: HashMap<i64, Input> = (0..).zip(with_fingerprints(&before, used.to_vec())).collect();
+        let test = TestInputs { id: "t".into(), at_ms: 1, ground: 1, inputs: vec![0, 1, 2] };
+        let why = reasons(&test, &all, &compare(&ground, &after), true, Asks::default(), &after);
+        let told: Vec<String> = why.into_iter().filter_map(|why| shown(Some(why))).collect();
+        let everything = ["Environment", "Configuration(\"pytest.ini\")", "Unknown(Process)"];
+        assert_eq!(told[..3], everything);
+        assert_eq!(told[3..], ["Function core.py parse", "File data.txt ", "Imports"]);
+    }
+
+    #[test]
+    fn a_source_that_comes_or_goes_concerns_who_asks_for_files() {
+        let stat = || [used(InputKind::Stat, "", "")];
+        let paths = |path: &str| Some(Why::Stat(Arc::new(BTreeSet::from([path.to_owned()]))));
+        assert_eq!(judged(&stat(), &project().with("new.py", "")).1, paths("new.py"));
+        assert_eq!(judged(&stat(), &project().without("late.py")).1, paths("late.py"));
+        assert_eq!(judged(&stat(), &project().with("late.py", "x = 2\n")).1, None, "an edit is not");
+        assert_eq!(judged(&[], &project().with("new.py", "")).1, None);
+    }
+
+    #[test]
+    fn who_asked_while_tests_were_collected_is_known_by_the_importers() {
+        let of = |asking: &[&str]| {
+            let mut recorded = Recorded::default();
+            let set = |paths: &[&str]| paths.iter().map(|path| (*path).to_owned()).collect::<BTreeSet<_>>();
+            recorded.outside.insert(used(InputKind::Stat, "", ""), set(asking));
+            recorded.outside.insert(used(InputKind::Function, "late.py", MODULE), set(&["named.py"]));
+            recorded.outside.insert(used(InputKind::Function, "named.py", MODULE), set(&["test_a.py"]));
+            super::asking(&ground(&project(), &recorded)).map(|files| files.into_iter().collect::<Vec<_>>().join(" "))
+        };
+        assert_eq!(of(&["late.py"]).as_deref(), Some("late.py named.py test_a.py"));
+        assert_eq!(of(&["core.py"]).as_deref(), Some("core.py"));
+        assert_eq!(of(&[]), None);
     }
 }

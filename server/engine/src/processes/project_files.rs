@@ -43,6 +43,41 @@ pub(crate) fn sources(root: &Path, folder: &Path) -> impl Iterator<Item = String
     files.filter_map(|path| relative(root, &path))
 }
 
+/// The sources of the package that a source belongs to, itself included if it exists; only itself if there is none.
+pub(crate) fn package_of(source: &Path) -> impl Iterator<Item = PathBuf> {
+    let packages = source.ancestors().skip(1).take_while(|folder| folder.join("__init__.py").is_file());
+    let place = packages.last().unwrap_or(source).to_owned();
+    let sources: Vec<String> = sources(&place, &place).collect();
+    sources.into_iter().map(move |path| if path.is_empty() { place.clone() } else { place.join(path) })
+}
+
+/// A link in a project, and the file or folder that it leads to.
+#[derive(Debug, Clone)]
+pub(crate) struct Link {
+    at: PathBuf,
+    to: PathBuf,
+}
+
+/// The links among the project's own entries.
+pub(crate) fn links(root: &Path) -> Vec<Link> {
+    let links = entries(root).filter(DirEntry::path_is_symlink).map(DirEntry::into_path).filter(|path| path != root);
+    links.filter_map(|at| Some(Link { to: at.canonicalize().ok()?, at })).collect()
+}
+
+/// The further names of a file, relative to the root, by which links lead to it.
+pub(crate) fn names_by_links(root: &Path, links: &[Link], path: &str) -> Vec<String> {
+    if links.is_empty() {
+        return Vec::new();
+    }
+    let path = root.join(path);
+    let named = |link: &Link| {
+        let rest = path.strip_prefix(&link.to).ok()?;
+        let name = if rest.as_os_str().is_empty() { link.at.clone() } else { link.at.join(rest) };
+        relative(root, &name)
+    };
+    links.iter().filter_map(named).collect()
+}
+
 /// Returns whether a change of a path may matter: it is in no folder that is left out by name, and is no file of an
 /// editor or compiler.
 pub(crate) fn matters(root: &Path, path: &Path) -> bool {
@@ -56,6 +91,48 @@ pub(crate) fn matters(root: &Path, path: &Path) -> bool {
 mod tests {
     use super::*;
     use std::fs;
+
+    #[test]
+    fn a_package_has_all_that_is_in_its_highest_folder() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        for name in ["top/x.py", "top/pkg/__init__.py", "top/pkg/sub/__init__.py", "top/pkg/sub/y.py"] {
+            fs::create_dir_all(root.join(name).parent().unwrap()).unwrap();
+            fs::write(root.join(name), "").unwrap();
+        }
+        let of = |path: &str| {
+            let source = root.join(path);
+            let found = package_of(&source).map(|path| relative(root, &path).unwrap());
+            found.collect::<std::collections::BTreeSet<_>>().into_iter().collect::<Vec<_>>()
+        };
+        let all = ["top/pkg/__init__.py", "top/pkg/sub/__init__.py", "top/pkg/sub/y.py"];
+        assert_eq!(of("top/pkg/sub/y.py"), all);
+        assert_eq!(of("top/pkg/sub/gone.py"), all);
+        assert_eq!(of("top/x.py"), ["top/x.py"]);
+        assert_eq!(of("top/gone.py"), Vec::<String>::new());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_has_the_names_of_links_to_it_and_to_its_folders() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().canonicalize().unwrap();
+        fs::create_dir_all(root.join("real/deep")).unwrap();
+        fs::write(root.join("real/deep/x.py"), "").unwrap();
+        for (at, to) in [("package", "real"), ("mod.py", "real/deep/x.py"), ("lost", "nowhere")] {
+            std::os::unix::fs::symlink(to, root.join(at)).unwrap();
+        }
+        let links = links(&root);
+        let names = |path: &str| {
+            let mut names = names_by_links(&root, &links, path);
+            names.sort();
+            names
+        };
+        assert_eq!(names("real/deep/x.py"), ["mod.py", "package/deep/x.py"]);
+        assert_eq!(names("real/gone.py"), ["package/gone.py"]);
+        assert_eq!(names(&root.join("real/gone.py").to_string_lossy()), ["package/gone.py"]);
+        assert_eq!(names("other/x.py"), Vec::<String>::new());
+    }
 
     #[test]
     fn what_others_have_made_is_left_out_and_nothing_else() {

@@ -101,7 +101,7 @@ impl Project {
         let project = Arc::clone(self);
         let choose = move || {
             for judged in Reach::new(&project, std::iter::empty()).judged() {
-                let is_recorded = |at: &u64| judged.why.is_none() || judged.at_ms >= *at;
+                let is_recorded = |at: &u64| judged.why.is_empty() || judged.at_ms >= *at;
                 if passes.get(judged.id.as_str()).is_some_and(is_recorded) {
                     passes.remove(judged.id.as_str());
                 }

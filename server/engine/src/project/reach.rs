@@ -7,16 +7,20 @@ use std::time::SystemTime;
 
 use pytest_lens_analysis::listing::read_text;
 use pytest_lens_analysis::{FileAnalysis, is_config_file, is_settings_file};
+use pytest_lens_platform::files::entry_changed_ns;
 use pytest_lens_protocol::NodeId;
 
 use crate::model::file_readers::FileReaders;
-use crate::model::impact::{Impact, Kind, Known, kind};
+use crate::model::impact::{Impact, Kind, Known, is_made, kind};
 use crate::model::import_graph::{Affected, ImportGraph};
 use crate::model::scope::is_within;
 use crate::model::test_inputs::Why;
-use crate::processes::project_files;
+use crate::processes::project_files::{self, Link};
 use crate::project::Project;
 use crate::project::test_records::{self, Judged, Reason};
+
+/// The clock of the file system lags behind by up to a tick, in nanoseconds.
+const TICK_NS: i64 = 20_000_000;
 
 /// The sources of a project, who imports whom among them, the test files, and who reads which files.
 pub(crate) struct Reach<'p> {
@@ -25,6 +29,9 @@ pub(crate) struct Reach<'p> {
     sources: Vec<String>,
     tests: BTreeSet<String>,
     reads: FileReaders,
+    links: Vec<Link>,
+    /// Changed sources outside of the root, which its sources may import.
+    outside: BTreeSet<String>,
 }
 
 impl<'p> Reach<'p> {
@@ -37,17 +44,66 @@ impl<'p> Reach<'p> {
         let sources = files.keys().cloned().collect();
         let collected: BTreeSet<String> =
             project.state.inventory.load().files.iter().map(|file| file.path.to_string()).collect();
+        let links = project_files::links(root);
         let is_test = |path: &str| collected.contains(path) || pytest.is_test_file(Path::new(path));
         let mut tests: BTreeSet<String> =
             files.keys().filter(|path| is_test(path)).chain(&collected).cloned().collect();
+        // Code may import a source by the name of a link to it.
+        let linked: Vec<_> = files
+            .iter()
+            .flat_map(|(path, analysis)| {
+                let names = project_files::names_by_links(root, &links, path);
+                names.into_iter().map(|name| (name, Arc::clone(analysis)))
+            })
+            .collect();
+        for (name, analysis) in linked {
+            files.entry(name).or_insert(analysis);
+        }
+        let mut outside = BTreeSet::new();
         for deleted in changed.filter(|path| path.ends_with(".py")) {
-            if is_test(deleted) {
+            // The project around a nested one knows who imports it.
+            if Path::new(deleted).is_absolute() && project.outer.is_none() {
+                outside.insert(deleted.clone());
+                let package = project_files::package_of(Path::new(deleted)).filter(|path| !path.starts_with(root));
+                let analysed = package.filter_map(|path| {
+                    let analysis = project.state.analyses.of(&path, &pytest)?;
+                    Some((path.to_str()?.to_owned(), analysis))
+                });
+                files.extend(analysed);
+                files.entry(deleted.clone()).or_insert_with(|| Arc::new(FileAnalysis::default()));
+            }
+            // One outside of the root may have a name in it.
+            let own = Path::new(deleted).is_relative().then(|| deleted.clone());
+            if own.is_some() && is_test(deleted) {
                 tests.insert(deleted.clone());
             }
-            files.entry(deleted.clone()).or_insert_with(|| Arc::new(FileAnalysis::default()));
+            for name in project_files::names_by_links(root, &links, deleted).into_iter().chain(own) {
+                files.entry(name).or_insert_with(|| Arc::new(FileAnalysis::default()));
+            }
         }
         let (graph, reads) = (project.state.analyses.import_graph(files), project.state.reads().clone());
-        Reach { project, graph, sources, tests, reads }
+        Reach { project, graph, sources, tests, reads, links, outside }
+    }
+
+    /// The test files that import changed sources outside of the root, directly or not. No record has these sources.
+    pub(crate) fn reached_from_outside(&self) -> Affected {
+        self.graph.importing(&self.reads, &self.outside, &self.tests)
+    }
+
+    /// Whether the imports say whom a change of this file reaches.
+    pub(crate) fn is_known(&self, path: &str) -> bool {
+        Path::new(path).is_relative() || self.outside.contains(path)
+    }
+
+    /// Changed files, also by the names that links give them: a record has the name by which a file was used, and git
+    /// the name of the file itself.
+    pub(crate) fn by_all_names(&self, changed: impl IntoIterator<Item = String>) -> BTreeSet<String> {
+        let mut all: BTreeSet<String> = changed.into_iter().collect();
+        let root = &self.project.state.root;
+        let linked: Vec<String> =
+            all.iter().flat_map(|path| project_files::names_by_links(root, &self.links, path)).collect();
+        all.extend(linked);
+        all
     }
 
     /// The same with test files of nested projects.
@@ -117,18 +173,34 @@ impl<'p> Reach<'p> {
         test_records::judge(self.project, &self.graph, &self.tests)
     }
 
-    /// The judgments that hold for a change of these files.
-    pub(crate) fn trusted(&self, mut judged: Vec<Judged>, changed: &BTreeSet<&String>) -> Vec<Judged> {
-        // A test may ask whether a file exists, which is not recorded.
-        let came_or_went = |path: &String| {
-            let created = std::fs::metadata(self.project.state.root.join(path)).and_then(|data| data.created());
+    /// The judgments that hold for a change of these files: a test may ask whether one exists, for its size or its time,
+    /// which is not recorded. Of the project's sources, the records know which came or went.
+    pub(crate) fn trusted(&self, mut judged: Vec<Judged>, changed: &BTreeSet<String>) -> Vec<Judged> {
+        let root = &self.project.state.root;
+        let is_inside = |path: &str| Path::new(path).is_relative();
+        let came_or_went = |path: &str| {
+            let created = std::fs::metadata(root.join(path)).and_then(|data| data.created());
             let since = created.ok().and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
             since.map_or(u64::MAX, |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
         };
-        let data: Vec<&&String> = changed.iter().filter(|path| kind(path) == Kind::Data).collect();
-        let newest = data.iter().map(|path| came_or_went(path)).max().unwrap_or_default();
-        let may_tell = |test: &Judged| test.stats && !data.is_empty();
-        judged.retain(|test| test.why.is_some() || (test.at_ms > newest && !may_tell(test)));
+        let data = changed.iter().filter(|path| kind(path) == Kind::Data && is_inside(path));
+        let newest = data.map(|path| came_or_went(path)).max().unwrap_or_default();
+        judged.retain(|test| !test.why.is_empty() || test.at_ms > newest);
+        // Of other sources only the time when they came is known.
+        let sources = changed.iter().filter(|path| kind(path) == Kind::Source && !is_inside(path));
+        let sources: Vec<(&String, u64)> = sources.map(|path| (path, came_or_went(path))).collect();
+        let others = changed.iter().filter(|path| kind(path) != Kind::Source && !is_made(path));
+        let others: Vec<(&String, u64)> = others.map(|path| (path, changed_ms(&root.join(path)))).collect();
+        for test in judged.iter_mut().filter(|test| test.asks.own || test.asks.imported) {
+            let is_later = |(_, at): &&(&String, u64)| *at >= test.at_ms;
+            // A source may have been imported long before.
+            let may_tell = |file: &&(&String, u64)| test.asks.imported || is_later(file);
+            let files = others.iter().filter(may_tell).chain(sources.iter().filter(is_later));
+            let files: BTreeSet<String> = files.map(|(path, _)| (*path).clone()).collect();
+            if !files.is_empty() {
+                test.why.push(Reason::Input(Why::Stat(Arc::new(files))));
+            }
+        }
         judged
     }
 
@@ -138,14 +210,17 @@ impl<'p> Reach<'p> {
         &self,
         reached: BTreeSet<String>,
         trusted: &[Judged],
-        changed: &BTreeSet<&String>,
+        changed: &BTreeSet<String>,
     ) -> BTreeSet<String> {
         let unaffected: HashSet<&str> =
-            trusted.iter().filter(|test| test.why.is_none()).map(|test| test.id.as_str()).collect();
-        let uses = |test: &&Judged| {
-            matches!(&test.why, Some(Reason::Input(Why::Changed(input))) if changed.contains(&input.path))
-                && !reached.contains(NodeId::new(&test.id).file())
+            trusted.iter().filter(|test| test.why.is_empty()).map(|test| test.id.as_str()).collect();
+        let is_of_change = |why: &Reason| match why {
+            Reason::Input(Why::Changed(input)) => changed.contains(&input.path),
+            Reason::Input(Why::Stat(files)) => files.iter().any(|path| changed.contains(path)),
+            _ => false,
         };
+        let uses =
+            |test: &&Judged| test.why.iter().any(is_of_change) && !reached.contains(NodeId::new(&test.id).file());
         let mut ids: BTreeSet<String> = trusted.iter().filter(uses).map(|test| test.id.clone()).collect();
         let inventory = self.project.state.inventory.load();
         for path in &reached {
@@ -184,6 +259,12 @@ fn named_in(root: &Path, sources: &[String], wanted: &[&String]) -> HashMap<Stri
         }
     }
     found
+}
+
+/// The time of the last change of a file, or of the folder that it may have been in, in milliseconds since 1970.
+fn changed_ms(path: &Path) -> u64 {
+    let data = path.ancestors().find_map(|path| std::fs::symlink_metadata(path).ok());
+    data.map_or(u64::MAX, |data| u64::try_from((entry_changed_ns(&data) + TICK_NS) / 1_000_000).unwrap_or(u64::MAX))
 }
 
 /// Whether every run takes its variables from this file.

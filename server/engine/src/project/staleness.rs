@@ -194,21 +194,21 @@ fn judge(
 /// The test files that a change of these files reaches, or tests, if not all of a file. `is_seen`: the engine has seen the
 /// tests read their files.
 fn reached_by(reach: &Reach<'_>, judged: Vec<Judged>, changed: &BTreeSet<String>, is_seen: bool) -> BTreeSet<String> {
+    let changed = reach.by_all_names(changed.iter().cloned());
     let files = if is_seen {
         reach.of_change(&changed.iter().cloned().collect::<Vec<_>>())
     } else {
-        let Impact { everything, files } = reach.of_past_change(changed);
+        let Impact { everything, files } = reach.of_past_change(&changed);
         if everything.is_empty() { files.into_keys().collect() } else { reach.tests().clone() }
     };
-    let changed = changed.iter().collect();
     reach.narrowed(files, &reach.trusted(judged, &changed), &changed)
 }
 
 /// Whether a record shows a change that the project's files don't: of variables, packages, or sources that git ignores.
 fn shows_change(judged: &Judged) -> bool {
-    match &judged.why {
-        Some(Reason::Input(Why::Environment | Why::Configuration(_) | Why::Lines(_))) => true,
-        Some(Reason::Input(Why::Changed(input))) => matches!(input.kind, InputKind::Function | InputKind::Variable),
+    judged.why.iter().any(|why| match why {
+        Reason::Input(Why::Environment | Why::Configuration(_) | Why::Lines(_)) => true,
+        Reason::Input(Why::Changed(input)) => matches!(input.kind, InputKind::Function | InputKind::Variable),
         _ => false,
-    }
+    })
 }

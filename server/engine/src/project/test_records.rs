@@ -13,7 +13,7 @@ use pytest_lens_platform::files::entry_changed_ns;
 
 use crate::model::import_graph::{Affected, ImportGraph};
 use crate::model::recording::Recorded;
-use crate::model::test_inputs::{self, GroundChanges, Present, Why};
+use crate::model::test_inputs::{self, Asks, GroundChanges, Present, Why};
 use crate::processes::disk_snapshot::Snapshot;
 use crate::processes::launcher::Base;
 use crate::processes::project_files;
@@ -35,6 +35,9 @@ const ALL_VARIABLES: &str = "*";
 /// Variables that Python or C code reads without `os.environ`.
 const READ_BY_C: [&str; 5] = ["PYTHON", "PYTEST_", "LC_", "LANG", "TZ"];
 
+/// Those that say nothing of how tests run: our own, and the mark of a test that started this process.
+const OURS: [&str; 2] = ["PYTEST_LENS_", "PYTEST_CURRENT_TEST"];
+
 /// The parts of a project's state that are not on disk.
 #[derive(Debug, Clone)]
 pub(crate) struct Surroundings {
@@ -54,7 +57,8 @@ impl Surroundings {
             .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
             .collect();
         read_by_c.extend(variables.clone());
-        read_by_c.retain(|name, _| READ_BY_C.iter().any(|start| name.starts_with(start)));
+        let begins = |name: &str, starts: &[&str]| starts.iter().any(|start| name.starts_with(start));
+        read_by_c.retain(|name, _| begins(name, &READ_BY_C) && !begins(name, &OURS));
         let environment = fingerprint(format!("{libraries}\n{python:?}\n{arguments:?}\n{read_by_c:?}").as_bytes());
         Surroundings { variables, environment }
     }
@@ -128,8 +132,12 @@ impl<'a> OnDisk<'a> {
             std::fs::read(path).map_or(0, |content| fingerprint(&content))
         };
         // The last look: it may change at any time.
-        let is_sure = self.during.as_ref().is_none_or(|during| is_older(path, during.began_ms));
-        if is_sure { content } else { UNSURE }
+        if self.is_sure(path) { content } else { UNSURE }
+    }
+
+    /// Whether a file or folder is as it was when the run began.
+    fn is_sure(&self, path: &Path) -> bool {
+        self.during.as_ref().is_none_or(|during| is_older(path, during.began_ms))
     }
 }
 
@@ -163,7 +171,8 @@ impl Present for OnDisk<'_> {
         }
         let path = self.state.root.join(name);
         let print = match kind {
-            InputKind::Folder => names_in(&path),
+            InputKind::Folder if self.is_sure(&path) => names_in(&path),
+            InputKind::Folder => UNSURE,
             InputKind::Variable if name == ALL_VARIABLES => self.surroundings.names_of_variables(),
             InputKind::Variable => {
                 let own = self.surroundings.variables.get(name).map(Into::into);
@@ -215,14 +224,14 @@ pub(crate) fn write(
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Judged {
     pub id: String,
-    /// Why it is affected; `None`: nothing that it depends on has changed.
-    pub why: Option<Reason>,
+    /// Why it is affected; empty: nothing that it depends on has changed.
+    pub why: Vec<Reason>,
     /// The number of its recorded inputs.
     pub inputs: usize,
     /// The time of the pass, in milliseconds since 1970.
     pub at_ms: u64,
-    /// It asks for the existence, size or time of files.
-    pub stats: bool,
+    /// Whether it, or a source that it imports, asks for the existence, size or time of files.
+    pub asks: Asks,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -245,15 +254,15 @@ pub(crate) fn judge(project: &Project, graph: &ImportGraph, tests: &BTreeSet<Str
     let failed = outcomes.iter().filter(|(_, outcome)| outcome.is_failure());
     judged.extend(failed.map(|(id, outcome)| Judged {
         id: id.to_string(),
-        why: Some(Reason::NotPassed(*outcome)),
+        why: vec![Reason::NotPassed(*outcome)],
         inputs: 0,
         at_ms: 0,
-        stats: false,
+        asks: Asks::default(),
     }));
     let Some(session) = project.pool.newest_session().filter(|_| !all.tests.is_empty()) else { return judged };
     let present = OnDisk::new(state, Surroundings::of(project, &session.base), None);
     let grounds = test_inputs::grounds(&all);
-    let mut changes: HashMap<i64, (GroundChanges, Affected)> = HashMap::new();
+    let mut changes: HashMap<i64, (GroundChanges, Affected, Affected)> = HashMap::new();
     let reads = state.reads().clone();
     for test in &all.tests {
         let TestInputs { id, at_ms, ground, inputs } = test;
@@ -261,19 +270,18 @@ pub(crate) fn judge(project: &Project, graph: &ImportGraph, tests: &BTreeSet<Str
             continue;
         }
         let Some(then) = grounds.get(ground) else { continue };
-        let (changes, reached) = changes.entry(*ground).or_insert_with(|| {
+        let (changes, reached, asking) = changes.entry(*ground).or_insert_with(|| {
             let changes = test_inputs::compare(then, &present);
             let reached = graph.importing(&reads, &changes.imported, tests);
-            (changes, reached)
+            let asking = test_inputs::asking(then);
+            let asking = asking.map_or(Affected::All, |files| graph.importing(&reads, &files, tests));
+            (changes, reached, asking)
         });
         let file = id.split("::").next().unwrap_or_default();
-        let is_reached = match reached {
-            Affected::All => true,
-            Affected::Files(files) => files.contains(file),
-        };
-        let why = test_inputs::why(test, &all.inputs, changes, is_reached, &present).map(Reason::Input);
-        let stats = test_inputs::stats(test, &all.inputs, then);
-        judged.push(Judged { id: id.clone(), why, inputs: inputs.len(), at_ms: *at_ms, stats });
+        let asks = Asks { own: test_inputs::asks(test, &all.inputs), imported: asking.has(file) };
+        let why = test_inputs::reasons(test, &all.inputs, changes, reached.has(file), asks, &present);
+        let why = why.into_iter().map(Reason::Input).collect();
+        judged.push(Judged { id: id.clone(), why, inputs: inputs.len(), at_ms: *at_ms, asks });
     }
     judged
 }

@@ -85,7 +85,7 @@ fn nested_tests(family: &Family<'_>) -> Vec<NestedTests> {
 
 /// A reason with the root's name of a file; other names are the same everywhere.
 fn own_reason(prefix: Prefix<'_>, reason: ImpactReason) -> ImpactReason {
-    let is_path = ["function", "file", "folder", "lines", "configuration"].contains(&&*reason.kind);
+    let is_path = ["function", "file", "folder", "lines", "configuration", "stat"].contains(&&*reason.kind);
     let name = if is_path && Path::new(&reason.name).is_relative() { prefix.id(&reason.name) } else { reason.name };
     ImpactReason { name, ..reason }
 }
