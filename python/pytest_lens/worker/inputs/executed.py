@@ -305,7 +305,7 @@ class Executed:
         number = self._known[id(code)]
         with contextlib.suppress(Exception):  # it would be raised in the project's code
             self._named.add(code, number, frame)
-            codes, files = named.caches_and_modules(code, frame.f_globals)
+            codes, files = named.caches_and_modules(code, frame.f_globals, self._is_own)
             for target in codes:
                 self._called(number, target)
             for path in filter(None, map(self._path_of, files)):
@@ -327,6 +327,9 @@ class Executed:
     def _path(self, code: CodeType) -> str | None:
         name = code.co_filename
         return self._path_of(name) if isinstance(name, str) else None  # at the interpreter's end
+
+    def _is_own(self, file: str) -> bool:
+        return self._path_of(file) is not None
 
     def _path_of(self, name: str) -> str | None:
         if name not in self._paths:

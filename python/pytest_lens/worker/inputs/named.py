@@ -80,20 +80,25 @@ def _is_plain(code: CodeType, names: dict[str, Any]) -> bool:
     return issubclass(kind, _PLAIN) or str(kind.__module__).startswith("_pytest.")
 
 
-def caches_and_modules(code: CodeType, names: dict[str, Any]) -> tuple[list[CodeType], list[str]]:
-    """The code behind caches that code names, and the files of modules that it names."""
+def caches_and_modules(
+    code: CodeType, names: dict[str, Any], is_own: Callable[[str], bool]
+) -> tuple[list[CodeType], list[str]]:
+    """The code behind caches that code names, and the files of modules that it names.
+
+    `is_own`: whether a file is the project's; nothing is looked for in other modules.
+    """
     codes: list[CodeType] = []
     files: list[str] = []
-    for value in _values(code, names):
+    for value in _values(code, names, is_own):
         if type(value) in (callables.CACHED, functools.partial):
             codes += callables.codes_of(value)
         elif is_module(value):
-            files += file_of(value)
+            files += filter(is_own, file_of(value))
     return codes, files
 
 
-def _values(code: CodeType, names: dict[str, Any]) -> Iterator[Any]:
-    """The globals that code names, and the attributes of modules that it names."""
+def _values(code: CodeType, names: dict[str, Any], is_own: Callable[[str], bool]) -> Iterator[Any]:
+    """The globals that code names, and the attributes of the project's modules that it names."""
     asked = names_in(code)
     all_names = [names]
     seen: set[int] = set()
@@ -102,7 +107,9 @@ def _values(code: CodeType, names: dict[str, Any]) -> Iterator[Any]:
             value = held.get(name)
             if is_module(value) and id(value) not in seen:
                 seen.add(id(value))
-                all_names.append(names_of(value))
+                # A package without a file may be the project's.
+                if all(map(is_own, file_of(value))):
+                    all_names.append(names_of(value))
             yield value
 
 
