@@ -46,6 +46,22 @@ HOOKS: dict[str, tuple[str, str, list[str], int]] = {
         """,
         *(GOOD, [], 1),
     ),
+    "system exit": (
+        """
+        def pytest_sessionfinish():
+            raise SystemExit(6)
+        """,
+        *(GOOD, [], 6),
+    ),
+    "ends the process": (
+        """
+        import os
+
+        def pytest_sessionfinish():
+            os._exit(8)
+        """,
+        *(GOOD, [], 8),
+    ),
     "summary": (
         """
         def pytest_terminal_summary(terminalreporter):

@@ -53,7 +53,7 @@ def run(worker: Worker, config: PrebuiltConfig) -> NoReturn:
             status = int(pytest.main(command_line(worker), plugins=plugins))
     except BaseException as error:  # SystemExit in a conftest, among others
         plugin.startup_errors.note(error)
-        status = 1 if plugin.startup_errors.past_startup else 3
+        status = _uncaught(error) if plugin.startup_errors.past_startup else 3
     if plugin.is_controller:
         process_exit.run_exit_handlers()
         process_exit.leave(status)
@@ -74,6 +74,14 @@ def run(worker: Worker, config: PrebuiltConfig) -> NoReturn:
         bye["summary"] = cut(summary)
     worker.send(bye)
     process_exit.leave(status)
+
+
+def _uncaught(error: BaseException) -> int:
+    """The exit status of a Python program that such an exception ends."""
+    if isinstance(error, SystemExit):
+        code = error.code
+        return 0 if code is None else code & 0xFF if isinstance(code, int) else 1
+    return 1
 
 
 def _may_return(worker: Worker) -> None:

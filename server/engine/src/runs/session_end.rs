@@ -1,5 +1,7 @@
 //! The exit statuses with which the sessions of a run ended: hooks may decide another than that of the outcomes.
 
+use crate::processes::process::ExitStatus;
+
 /// The end of one session, as its process reported it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SessionEnd {
@@ -9,6 +11,15 @@ pub(crate) struct SessionEnd {
     pub expected: i32,
     /// A plugin's message about the session, or the exception of a hook.
     pub message: Option<String>,
+}
+
+impl SessionEnd {
+    /// The end of a session whose process ended before it reported one.
+    pub(crate) fn broken_off(exit: Option<&ExitStatus>) -> Self {
+        let exit = exit.cloned().unwrap_or_default();
+        let message = format!("pytest's session was broken off after its tests: its process {exit}; look at its hooks");
+        SessionEnd { status: exit.code.unwrap_or(1), expected: 0, message: Some(message) }
+    }
 }
 
 /// The decision of hooks on a run.

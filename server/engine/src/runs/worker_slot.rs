@@ -118,7 +118,8 @@ impl WorkerSlot {
 
     /// Returns whether no more events of it can come.
     pub(crate) fn is_over(&self) -> bool {
-        self.lost && (self.exit.is_some() || self.done)
+        // Its exit status counts if it was to report the end of its session.
+        self.lost && (self.exit.is_some() || (self.done && !self.decides_end))
     }
 
     /// Sends the runner its order, at once or after it has collected, which may take `limit`.
@@ -173,7 +174,8 @@ impl WorkerSlot {
     /// Returns whether the round need not wait for it any more. A resident must have reported that it stays; a session
     /// whose result counts must have ended.
     pub(crate) fn is_settled(&self, settled: bool) -> bool {
-        if (self.decides_end || self.awaits_summary) && (self.began || self.has_no_tests) && !self.lost {
+        let is_awaited = (self.decides_end && self.exit.is_none()) || (self.awaits_summary && !self.lost);
+        if is_awaited && (self.began || self.has_no_tests) {
             return false;
         }
         self.done || (settled && !self.began && self.resident.is_none())

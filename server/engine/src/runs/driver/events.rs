@@ -187,6 +187,9 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         }
         // A node or a session that is gone shows nothing about the test of a runner: only a second loss does.
         let was_lost = slot.exit.as_ref().is_some_and(|exit| exit.was_lost);
+        if slot.done && slot.decides_end && !was_lost {
+            self.session_ends.push(SessionEnd::broken_off(slot.exit.as_ref()));
+        }
         if was_lost && slot.current.is_none_or(|(index, _)| self.lost_once.insert(index)) {
             dispatcher.worker_withdrawn(worker);
             return;
