@@ -116,13 +116,14 @@ pub(crate) const TIMEOUT_GRACE: Duration = Duration::from_secs(2);
 /// A test that a newer run has taken over may go on for this long: most tests finish within it, and a person waits.
 pub(crate) const PREEMPTION_GRACE: Duration = Duration::from_secs(1);
 
-/// The longest time that a run waits for hooks that finish its sessions. Slower ones hold up the next run only.
+/// The longest time that a run waits for hooks that finish its sessions, and the end of a server's project for its
+/// runners. Slower hooks hold up the next run only.
 pub(crate) const SESSION_FINISH_LIMIT: Duration = Duration::from_secs(10);
 
 /// The longest time for a runner to tear down its session: the same as for a session that has nothing more to do.
 pub(crate) const RUNNER_TEARDOWN_LIMIT: Duration = Duration::from_secs(60);
 
-/// The longest time that the end of a project waits for its runners: after an interrupt, session fixtures stop containers
+/// The longest time that the end of a command waits for its runners: after an interrupt, session fixtures stop containers
 /// there. It is less than their own limit, because a person waits.
 pub(crate) const RUNNERS_END_LIMIT: Duration = Duration::from_secs(30);
 

@@ -64,7 +64,7 @@ use crate::runs::handle::RunHandle;
 use crate::runs::stop::StopLevel;
 use crate::timing::{
     ATTENDED_LIMIT, BACKGROUND_PAUSE, HISTORY_FLUSH_LIMIT, HISTORY_LOAD_LIMIT, KILLED_RUN_LIMIT, PROCESSES_END_LIMIT,
-    REFRESH_DELAY_LIMIT, RUNNERS_END_LIMIT, SOURCES_DELAY,
+    REFRESH_DELAY_LIMIT, RUNNERS_END_LIMIT, SESSION_FINISH_LIMIT, SOURCES_DELAY,
 };
 
 /// The active part of a project, which works for its clients. Its data are in its [`ProjectState`].
@@ -523,8 +523,9 @@ impl Project {
         let _ = tokio::time::timeout(KILLED_RUN_LIMIT, unsaved.wait_for(|runs| *runs == 0)).await;
         self.refresher.close();
         // Exit handlers, threads and fixtures of tests finish, as under pytest.
+        let limit = if self.pool.is_resident() { SESSION_FINISH_LIMIT } else { RUNNERS_END_LIMIT };
         tokio::select! {
-            () = self.pool.ending_runners.gone_within(RUNNERS_END_LIMIT) => {}
+            () = self.pool.ending_runners.gone_within(limit) => {}
             _ = hurries.wait_for(|hurries| *hurries) => {}
         }
         self.pool.residents.close().await;
