@@ -161,30 +161,23 @@ fn asked(test: Judged, root: &Path, changed: &BTreeSet<String>) -> Option<Judged
     let is_asked = |path: &str| {
         changed.contains(path) || relative(root, Path::new(path)).is_some_and(|path| changed.contains(&path))
     };
-    let mut why = Vec::new();
-    for reason in test.why {
-        match reason {
-            Reason::Input(Why::Changed(input)) => {
-                let is_anywhere = input.kind == InputKind::Variable || input.kind == InputKind::Folder;
-                if is_anywhere || is_asked(&input.path) {
-                    why.push(Reason::Input(Why::Changed(input)));
-                }
+    let mut why = test.why;
+    why.retain_mut(|reason| {
+        let Reason::Input(why) = reason else { return true };
+        match why {
+            Why::Changed(input) => {
+                matches!(input.kind, InputKind::Variable | InputKind::Folder) || is_asked(&input.path)
             }
-            Reason::Input(Why::Lines(path)) if is_asked(&path) => why.push(Reason::Input(Why::Lines(path))),
-            Reason::Input(Why::Configuration(path)) if is_asked(&path) => {
-                why.push(Reason::Input(Why::Configuration(path)));
-            }
-            Reason::Input(Why::Stat(files)) => {
-                let files: BTreeSet<String> = files.iter().filter(|path| is_asked(path)).cloned().collect();
-                if !files.is_empty() {
-                    why.push(Reason::Input(Why::Stat(Arc::new(files))));
-                }
+            Why::Lines(path) | Why::Configuration(path) => is_asked(path),
+            Why::Stat(files) => {
+                *files = Arc::new(files.iter().filter(|path| is_asked(path)).cloned().collect());
+                !files.is_empty()
             }
             // The files say how a change of a module reaches a test.
-            Reason::Input(Why::Lines(_) | Why::Configuration(_) | Why::Imports | Why::Unreadable) => {}
+            Why::Imports | Why::Unreadable => false,
             // No base has another environment.
-            Reason::Input(Why::Environment | Why::Unknown(_)) | Reason::NotPassed(_) => why.push(reason),
+            Why::Environment | Why::Unknown(_) => true,
         }
-    }
+    });
     (!why.is_empty()).then_some(Judged { why, ..test })
 }

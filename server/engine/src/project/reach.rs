@@ -17,10 +17,7 @@ use crate::model::scope::is_within;
 use crate::model::test_inputs::Why;
 use crate::processes::project_files::{self, Link};
 use crate::project::Project;
-use crate::project::test_records::{self, Judged, Reason};
-
-/// The clock of the file system lags behind by up to a tick, in nanoseconds.
-const TICK_NS: i64 = 20_000_000;
+use crate::project::test_records::{self, Judged, Reason, TICK_NS};
 
 /// The sources of a project, who imports whom among them, the test files, and who reads which files.
 pub(crate) struct Reach<'p> {

@@ -24,7 +24,7 @@ use crate::project::state::ProjectState;
 const CONTENT_LIMIT: u64 = 8 << 20;
 
 /// The clock of the file system lags behind by up to a tick, in nanoseconds.
-const TICK_NS: i128 = 20_000_000;
+pub(super) const TICK_NS: i64 = 20_000_000;
 
 /// The fingerprint of something that may have changed while tests used it: it equals no other.
 const UNSURE: Fingerprint = Fingerprint::MAX;
@@ -144,7 +144,7 @@ impl<'a> OnDisk<'a> {
 /// Whether a file last changed before this time.
 fn is_older(path: &Path, ms: u64) -> bool {
     let changed = |data: std::fs::Metadata| i128::from(entry_changed_ns(&data));
-    std::fs::metadata(path).is_ok_and(|data| changed(data) + TICK_NS < i128::from(ms) * 1_000_000)
+    std::fs::metadata(path).is_ok_and(|data| changed(data) + i128::from(TICK_NS) < i128::from(ms) * 1_000_000)
 }
 
 fn names_in(folder: &Path) -> Fingerprint {

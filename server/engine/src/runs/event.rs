@@ -63,7 +63,7 @@ impl DriverEnd {
     /// Applies what hooks decided about the run.
     pub(crate) fn decide(&mut self, decision: Option<Decision>) {
         let Some(Decision { status, message }) = decision else { return };
-        self.exit_status = self.exit_status.or(Some(status));
+        self.exit_status.get_or_insert(status);
         if status != 0 {
             self.refused.get_or_insert(message);
         }
