@@ -82,6 +82,7 @@ struct RunMeta {
     started_ms: u64,
     code: Option<NonZeroU32>,
     source: Source,
+    is_imported: bool,
     is_forgotten: bool,
 }
 
@@ -125,7 +126,7 @@ impl Ledger {
 
     /// Adds a run; returns its number.
     pub(crate) fn add(&mut self, run: &Run, row: Option<i64>) -> u32 {
-        let number = self.begin(run.uid, row, run.started_ms, run.source, run.code.as_ref());
+        let number = self.begin(run, row);
         for attempt in &run.attempts {
             let test = self.test(&attempt.id);
             self.observe(number, test, attempt.number(), attempt.outcome, attempt.duration_us());
@@ -181,18 +182,12 @@ impl Ledger {
         }
     }
 
-    /// A run whose outcomes follow.
-    pub(crate) fn begin(
-        &mut self,
-        uid: Uid,
-        row: Option<i64>,
-        started_ms: u64,
-        source: Source,
-        code: Option<&Arc<str>>,
-    ) -> u32 {
+    /// Adds a run without its outcomes, which follow; returns its number.
+    pub(crate) fn begin(&mut self, run: &Run, row: Option<i64>) -> u32 {
         let number = u32::try_from(self.runs.len()).unwrap_or(u32::MAX);
-        let code = code.and_then(|code| self.code(code));
-        self.runs.push(RunMeta { uid, row, started_ms, code, source, is_forgotten: false });
+        let code = run.code.as_ref().and_then(|code| self.code(code));
+        let &Run { uid, started_ms, source, is_imported, .. } = run;
+        self.runs.push(RunMeta { uid, row, started_ms, code, source, is_imported, is_forgotten: false });
         number
     }
 
@@ -309,6 +304,7 @@ impl Ledger {
             uid: meta.uid,
             started_ms: meta.started_ms,
             source: meta.source,
+            is_imported: meta.is_imported,
             code: meta.code.and_then(|code| self.codes.get(code.get() as usize - 1)).cloned(),
             attempts: Vec::new(),
         };
@@ -382,8 +378,7 @@ impl Ledger {
         ids
     }
 
-    /// The last attempt of each test on this machine: other machines may run other code. A run of a CI service was on this
-    /// machine if its code is known, since imported runs have none.
+    /// The last attempt of each test on this machine: other machines may run other code.
     pub(crate) fn last_outcomes(&self) -> Vec<Last> {
         let last = (0..).zip(&self.tests).filter_map(|(number, test)| {
             let (seen, run) = self.last_local(test)?;
@@ -400,7 +395,7 @@ impl Ledger {
     /// The last attempt of a test on this machine.
     fn last_local<'a>(&'a self, test: &'a Test) -> Option<(&'a Seen, &'a RunMeta)> {
         let mut with_run = test.seen.iter().rev().filter_map(|seen| Some((seen, self.runs.get(seen.run as usize)?)));
-        with_run.find(|(_, run)| run.source != Source::Ci || run.code.is_some())
+        with_run.find(|(_, run)| !run.is_imported)
     }
 
     pub(crate) fn report(&self, window: usize) -> Report {

@@ -71,6 +71,8 @@ pub struct Run {
     pub source: Source,
     /// The fingerprint of the code that it ran on ([`crate::Fingerprints`]); `None` if that is not certain.
     pub code: Option<Arc<str>>,
+    /// Whether it comes from a report of another machine, which may have other code.
+    pub is_imported: bool,
     /// Its outcomes in the order in which they came. `not_run` is left out of the history.
     pub attempts: Vec<Attempt>,
 }
@@ -81,7 +83,7 @@ impl Run {
     pub fn new(source: Source, code: Option<Arc<str>>) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let started_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
-        Run { uid: Uid::new(), started_ms, source, code, attempts: Vec::new() }
+        Run { uid: Uid::new(), started_ms, source, code, is_imported: false, attempts: Vec::new() }
     }
 }
 

@@ -20,6 +20,10 @@ use crate::trouble::Trouble;
 /// The format of this version.
 const FORMAT: i64 = 1;
 
+/// The word for a run of a continuous integration service on this machine: the source's own word is that of an imported
+/// run, or of any such run with a code that an older version wrote.
+const OWN_CI: &str = "ci_here";
+
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS runs(
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -132,9 +136,7 @@ impl Store {
             if current.0 != of_run {
                 while runs.next_if(|(known, _)| *known < of_run).is_some() {}
                 let run = runs.next_if(|(known, _)| *known == of_run);
-                let begin = |(_, run): (i64, Run)| {
-                    ledger.begin(run.uid, Some(of_run), run.started_ms, run.source, run.code.as_ref())
-                };
+                let begin = |(_, run): (i64, Run)| ledger.begin(&run, Some(of_run));
                 current = (of_run, run.map(begin));
             }
             let Some(number) = current.1 else { continue };
@@ -221,6 +223,11 @@ impl Store {
     }
 }
 
+/// The word for the source of a run in its row.
+fn word_of(run: &Run) -> &'static str {
+    if run.source == Source::Ci && !run.is_imported { OWN_CI } else { run.source.as_str() }
+}
+
 fn insert(
     writing: &Transaction<'_>,
     run: &Run,
@@ -228,7 +235,7 @@ fn insert(
 ) -> Result<Option<i64>, rusqlite::Error> {
     let sql = "INSERT INTO runs(uid, started_ms, source, code) VALUES(?, ?, ?, ?) ON CONFLICT DO NOTHING";
     let started_ms = i64::try_from(run.started_ms).unwrap_or(i64::MAX);
-    let values = params![run.uid.0, started_ms, run.source.as_str(), run.code.as_deref()];
+    let values = params![run.uid.0, started_ms, word_of(run), run.code.as_deref()];
     if writing.prepare_cached(sql)?.execute(values)? == 0 {
         let known = writing.query_row("SELECT id FROM runs WHERE uid = ?", [run.uid.0], |row| row.get(0));
         return known.optional();
@@ -298,12 +305,15 @@ fn runs_after(reading: &Connection, row: i64) -> Result<Vec<(i64, Run)>, rusqlit
     let sql = "SELECT id, uid, started_ms, source, code FROM runs WHERE id > ? ORDER BY id";
     let mut statement = reading.prepare_cached(sql)?;
     let read = |row: &rusqlite::Row<'_>| {
-        let source: String = row.get(3)?;
+        let word: String = row.get(3)?;
+        let code: Option<Arc<str>> = row.get(4)?;
+        let source = if word == OWN_CI { Source::Ci } else { word.parse().unwrap_or(Source::Cli) };
         let run = Run {
             uid: Uid(row.get(1)?),
             started_ms: u64::try_from(row.get::<_, i64>(2)?).unwrap_or_default(),
-            source: source.parse().unwrap_or(Source::Cli),
-            code: row.get(4)?,
+            source,
+            is_imported: word == Source::Ci.as_str() && code.is_none(),
+            code,
             attempts: Vec::new(),
         };
         Ok((row.get(0)?, run))

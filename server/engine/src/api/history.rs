@@ -99,6 +99,8 @@ pub(super) fn past_run(
     let source: Source = source.parse().map_err(|error| invalid(format!("{error}")))?;
     let no_hash = || invalid(format!("report_hash {report_hash:?} is not SHA-256 in hexadecimal digits"));
     let mut run = Run::new(source, code.map(Arc::from));
+    // A report of a service's own machine names the code, if that is certain.
+    run.is_imported = run.source == Source::Ci && run.code.is_none();
     run.uid = Uid::of_hash(report_hash).ok_or_else(no_hash)?;
     // A clock that is ahead must not make a run the last one for ever.
     run.started_ms = started_ms.unwrap_or(u64::MAX).min(run.started_ms);

@@ -1,7 +1,7 @@
 //! Runs of other processes (a terminal's `pytest --lens`, another engine), read from the history. They are reported as
 //! ordinary runs, so that editors show them.
 
-use pytest_lens_history::{Attempt, Run, Source};
+use pytest_lens_history::{Attempt, Run};
 use pytest_lens_plan::outcome::{Counts, run_status};
 use pytest_lens_protocol::{EventPayload, RunEnd, RunStart, TestOutcome, TestOutcomes};
 
@@ -13,10 +13,10 @@ const PIECE: usize = 500;
 /// The message of a failure if the history keeps nothing but the outcome.
 const NO_DETAILS: &str = "it failed in another process, which keeps no details: run it here to see them";
 
-/// The events of a run that another process recorded. A run on a continuous integration service makes none, since its
-/// code may differ.
+/// The events of a run that another process recorded. An imported run makes none, since its code may
+/// differ.
 pub(crate) fn events(run: &Run) -> Vec<EventPayload> {
-    if run.source == Source::Ci || run.attempts.is_empty() {
+    if run.is_imported || run.attempts.is_empty() {
         return Vec::new();
     }
     let run_id = format!("recorded-{}", run.uid);
@@ -76,11 +76,12 @@ fn outcomes(attempts: &[Attempt]) -> Vec<(&Attempt, TestOutcome)> {
 mod tests {
     use std::sync::Arc;
 
+    use pytest_lens_history::Source;
     use pytest_lens_plan::outcome::Outcome;
 
     use super::*;
 
-    fn run(source: Source, attempts: &[(&str, Outcome, u32)]) -> Run {
+    fn run(attempts: &[(&str, Outcome, u32)]) -> Run {
         let attempts = attempts.iter().map(|&(id, outcome, attempt)| Attempt {
             id: Arc::from(id),
             outcome,
@@ -88,20 +89,17 @@ mod tests {
             duration_ms: 2.0,
             failure: None,
         });
-        Run { attempts: attempts.collect(), ..Run::new(source, None) }
+        Run { attempts: attempts.collect(), ..Run::new(Source::Ci, None) }
     }
 
     #[test]
     fn a_run_is_told_with_one_final_outcome_of_each_test() {
-        let run = run(
-            Source::Cli,
-            &[
-                ("a", Outcome::Failed, 1),
-                ("a", Outcome::Passed, 2),
-                ("b", Outcome::Skipped, 1),
-                ("c", Outcome::Error, 1),
-            ],
-        );
+        let run = run(&[
+            ("a", Outcome::Failed, 1),
+            ("a", Outcome::Passed, 2),
+            ("b", Outcome::Skipped, 1),
+            ("c", Outcome::Error, 1),
+        ]);
         let events = events(&run);
         let [EventPayload::RunStarted(started), EventPayload::TestOutcome(told), EventPayload::RunFinished(end)] =
             events.as_slice()
@@ -116,6 +114,7 @@ mod tests {
 
     #[test]
     fn a_run_of_another_machine_is_not_told() {
-        assert_eq!(events(&run(Source::Ci, &[("a", Outcome::Failed, 1)])), []);
+        let imported = Run { is_imported: true, ..run(&[("a", Outcome::Failed, 1)]) };
+        assert_eq!(events(&imported), []);
     }
 }

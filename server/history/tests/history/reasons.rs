@@ -61,13 +61,14 @@ fn v8_why_a_test_failed_last_is_kept_over_a_restart() {
 }
 
 #[test]
-fn a_run_of_a_ci_service_counts_as_of_this_machine_if_its_code_is_known() {
+fn a_run_of_a_ci_service_counts_as_of_this_machine_unless_it_is_imported() {
     let home = Home::new();
     let of_ci = |at, code, outcomes| Run { source: Source::Ci, ..run(at, code, outcomes) };
-    let history = recorded(&home, [of_ci(1, Some("code"), "aF"), of_ci(2, None, "a. b.")]);
+    let imported = Run { is_imported: true, ..of_ci(3, None, "a. b. c.") };
+    let history = recorded(&home, [of_ci(1, Some("code"), "aF"), of_ci(2, None, "cF"), imported]);
     for history in [&history, &home.open()] {
         let last = history.last_outcomes().into_iter().map(|last| (last.attempt.id, last.attempt.outcome));
-        assert_eq!(last.collect::<Vec<_>>(), [("a".into(), Outcome::Failed)]);
+        assert_eq!(last.collect::<Vec<_>>(), [("a".into(), Outcome::Failed), ("c".into(), Outcome::Failed)]);
     }
 }
 
