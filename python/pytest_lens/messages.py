@@ -530,6 +530,28 @@ class ReachedFile(TypedDict):
     through: list[str]
 
 
+class ReportStatus(TypedDict):
+    """How pytest shows one report of a test: the result of its hook `pytest_report_teststatus`.
+
+    * ``phase``: The phase that the report is about.
+    * ``subtest``: The index of the subtest that it is about, if it is about one.
+    * ``category``: The word by which pytest counts and lists the report; it counts none without a
+      word.
+    * ``letter``: The text for the line of dots.
+    * ``word``: The word for ``-v`` and the short summary.
+    * ``markup``: pytest's names of the colors and looks of the letter and the word.
+    * ``reason``: The reason that follows the word.
+    """
+
+    phase: Phase
+    subtest: NotRequired[int]
+    category: str
+    letter: str
+    word: str
+    markup: list[str]
+    reason: NotRequired[str]
+
+
 class RerunSettings(TypedDict):
     """`pytestLens.rerun`.
 
@@ -1519,6 +1541,9 @@ class TestOutcome(TypedDict):
     * ``stale``: Set if the outcome comes from the history, and something that the test depends on
       has changed since.
     * ``node``: The node of a cluster on which it ran.
+    * ``statuses``: How pytest shows its reports, in order, if a hook of the project or of a plugin
+      gives one another category, letter or word than pytest does. Usual ones of subtests are left
+      out.
     """
 
     id: str
@@ -1545,6 +1570,7 @@ class TestOutcome(TypedDict):
     phaseDurations: NotRequired[PhaseDurations]
     stale: NotRequired[bool]
     node: NotRequired[str]
+    statuses: NotRequired[list[ReportStatus]]
 
 
 class TestOutcomes(TypedDict):

@@ -100,6 +100,18 @@ OUTCOME = Shape(
     # Its output and its failed reports as pytest's terminal shows them.
     sections_=Listed(Shape(name=str, length=int, subtest_=int)),
     failedReports_=Listed(dict),
+    # The result of hooks that decide how pytest shows reports.
+    statuses_=Listed(
+        Shape(
+            phase=["setup", "call", "teardown"],
+            subtest_=int,
+            category=str,
+            letter=str,
+            word=str,
+            markup=Listed(str),
+            reason_=str,
+        )
+    ),
     phaseDurations_=Shape(setup_=float, call_=float, teardown_=float),
     # The files that the test depends on have changed since.
     stale_=bool,

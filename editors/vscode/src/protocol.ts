@@ -274,6 +274,24 @@ export interface RayConfig {
   packages: string[];
 }
 
+/** How pytest shows one report of a test: the result of its hook `pytest_report_teststatus`. */
+export interface ReportStatus {
+  /** The phase that the report is about. */
+  phase: Phase;
+  /** The index of the subtest that it is about, if it is about one. */
+  subtest?: number;
+  /** The word by which pytest counts and lists the report; it counts none without a word. */
+  category: string;
+  /** The text for the line of dots. */
+  letter: string;
+  /** The word for `-v` and the short summary. */
+  word: string;
+  /** pytest's names of the colors and looks of the letter and the word. */
+  markup: string[];
+  /** The reason that follows the word. */
+  reason?: string;
+}
+
 /** `pytestLens.rerun`. */
 export interface RerunSettings {
   /** Whether failures are repeated. */
@@ -514,6 +532,8 @@ export interface TestOutcome {
   stale?: boolean;
   /** The node of a cluster on which it ran. */
   node?: string;
+  /** How pytest shows its reports, in order, if a hook of the project or of a plugin gives one another category, letter or word than pytest does. Usual ones of subtests are left out. */
+  statuses?: ReportStatus[];
 }
 
 /** Tests have an outcome. */

@@ -26,6 +26,30 @@ pub(crate) enum Paint {
     Bold,
 }
 
+/// The names that pytest's terminal writer knows.
+const MARKUP: [(&str, u8); 20] = [
+    ("black", 30),
+    ("red", 31),
+    ("green", 32),
+    ("yellow", 33),
+    ("blue", 34),
+    ("purple", 35),
+    ("cyan", 36),
+    ("white", 37),
+    ("Black", 40),
+    ("Red", 41),
+    ("Green", 42),
+    ("Yellow", 43),
+    ("Blue", 44),
+    ("Purple", 45),
+    ("Cyan", 46),
+    ("White", 47),
+    ("bold", 1),
+    ("light", 2),
+    ("blink", 5),
+    ("invert", 7),
+];
+
 impl Style {
     /// The style for pipes and files: no color, 80 columns.
     pub(crate) const PLAIN: Style = Style { colour: false, width: 80, is_terminal: false };
@@ -67,6 +91,16 @@ impl Style {
             Paint::Bold => "1",
         };
         format!("\x1b[{code}m{text}\x1b[0m")
+    }
+
+    /// Adds pytest's markup to a text, by its names; a capital begins the name of a background. Others are ignored.
+    pub(crate) fn mark_up(self, names: &[String], text: &str) -> String {
+        if !self.colour || text.is_empty() {
+            return text.to_owned();
+        }
+        let codes = names.iter().filter_map(|name| MARKUP.iter().find(|(known, _)| known == name));
+        let begin: String = codes.map(|(_, code)| format!("\x1b[{code}m")).collect();
+        if begin.is_empty() { text.to_owned() } else { format!("{begin}{text}\x1b[0m") }
     }
 
     /// A separator as wide as the screen, with a title in its middle.
@@ -134,6 +168,9 @@ mod tests {
 
     #[test]
     fn colour_only_where_it_may_be() {
+        let names = ["purple", "bold", "loud"].map(str::to_owned);
+        assert_eq!(Style::PLAIN.mark_up(&names, "x"), "x");
+        assert_eq!(Style { colour: true, ..Style::PLAIN }.mark_up(&names, "x"), "\x1b[35m\x1b[1mx\x1b[0m");
         assert_eq!(Style::PLAIN.paint(Paint::Red, "x"), "x");
         assert_eq!(Style { colour: true, ..Style::PLAIN }.paint(Paint::Red, "x"), "\x1b[31mx\x1b[0m");
     }

@@ -229,6 +229,32 @@ pub struct TestOutcome {
     /// The node of a cluster on which it ran.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
+    /// How pytest shows its reports, in order, if a hook of the project or of a plugin gives one another category, letter
+    /// or word than pytest does. Usual ones of subtests are left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub statuses: Option<Vec<ReportStatus>>,
+}
+
+/// How pytest shows one report of a test: the result of its hook `pytest_report_teststatus`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ReportStatus {
+    /// The phase that the report is about.
+    pub phase: Phase,
+    /// The index of the subtest that it is about, if it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subtest: Option<usize>,
+    /// The word by which pytest counts and lists the report; it counts none without a word.
+    pub category: String,
+    /// The text for the line of dots.
+    pub letter: String,
+    /// The word for `-v` and the short summary.
+    pub word: String,
+    /// pytest's names of the colors and looks of the letter and the word.
+    pub markup: Vec<String>,
+    /// The reason that follows the word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// The durations of a test's phases, in milliseconds; a phase that did not run has none.

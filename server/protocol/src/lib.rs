@@ -32,8 +32,8 @@ pub use control::{
 pub use error::{DecodeError, ErrorCode};
 pub use event::{
     Event, EventPayload, Evidence, FailedReport, FileSkip, FileWarnings, FlakinessHints, Frame, Hint, NOT_COLLECTED,
-    Output, OutputSection, OutputStream, PhaseDurations, PluginSummary, RunCounts, RunEnd, RunEndStatus, RunStart,
-    StaleOutcomes, Subtest, TestOutcome, TestOutcomes, TestsStarted, Warning,
+    Output, OutputSection, OutputStream, PhaseDurations, PluginSummary, ReportStatus, RunCounts, RunEnd, RunEndStatus,
+    RunStart, StaleOutcomes, Subtest, TestOutcome, TestOutcomes, TestsStarted, Warning,
 };
 pub use framing::{FrameReader, MAX_FRAME, Oversized, frame};
 pub use inventory::{CollectError, InventoryDelta, ItemKind, Siblings, TestItem};

@@ -121,6 +121,16 @@
 ---@field start pytest_lens.Position The first position of the range.
 ---@field end pytest_lens.Position The position after the range.
 
+---How pytest shows one report of a test: the result of its hook `pytest_report_teststatus`.
+---@class pytest_lens.ReportStatus
+---@field phase pytest_lens.Phase The phase that the report is about.
+---@field subtest? integer The index of the subtest that it is about, if it is about one.
+---@field category string The word by which pytest counts and lists the report; it counts none without a word.
+---@field letter string The text for the line of dots.
+---@field word string The word for `-v` and the short summary.
+---@field markup string[] pytest's names of the colors and looks of the letter and the word.
+---@field reason? string The reason that follows the word.
+
 ---Tests by final outcome. `passed`, `failed`, `skipped` and `errors` add up to `total`.
 ---@class pytest_lens.RunCounts
 ---@field total integer Tests with an outcome.
@@ -223,6 +233,7 @@
 ---@field phaseDurations? pytest_lens.PhaseDurations The durations of the phases that ran; only in a run with `phase_durations`.
 ---@field stale? boolean Set if the outcome comes from the history, and something that the test depends on has changed since.
 ---@field node? string The node of a cluster on which it ran.
+---@field statuses? pytest_lens.ReportStatus[] How pytest shows its reports, in order, if a hook of the project or of a plugin gives one another category, letter or word than pytest does. Usual ones of subtests are left out.
 
 ---Tests have an outcome.
 ---@class pytest_lens.TestOutcomes

@@ -15,7 +15,7 @@ from _pytest._io import TerminalWriter
 
 from ..unpatched import os
 from ..wire import MESSAGE_LIMIT, Message, cut
-from . import failure_traceback, report_text
+from . import failure_traceback, report_text, shown_status
 from .assertion_diff import Comparisons
 from .exception_text import own_text
 
@@ -41,13 +41,22 @@ class VerdictBuilder:
         self._config: Any = None
         self._whole: list[str] = []
         self._has_durations = False
+        # Set if hooks decide how pytest shows reports.
+        self._shown: shown_status.ShownStatus | None = None
+        # The status of each report of the test, of all its executions.
+        self._statuses: list[Message] = []
+        self._has_unusual_status = False
 
-    def begin_run(self, whole: Any, durations: bool) -> None:
+    def begin_run(
+        self, whole: Any, durations: bool, shown: shown_status.ShownStatus | None
+    ) -> None:
         """Set what the verdicts of a run carry besides.
 
         `whole`: the configuration by which they carry pytest's own reports; None for none.
         `durations`: they carry those of the phases.
+        `shown`: the results of hooks that decide how pytest shows the reports, if there are any.
         """
+        self._shown = shown
         self._config = whole
         self._has_durations = durations
 
@@ -56,6 +65,8 @@ class VerdictBuilder:
         self._path = str(getattr(item, "path", ""))
         self._whole = []
         self._failed = None
+        self._statuses = []
+        self._has_unusual_status = False
         self._new_attempt()
 
     def _new_attempt(self) -> None:
@@ -92,6 +103,8 @@ class VerdictBuilder:
         """Note a report that counts: all other plugins have seen it."""
         if self._config is not None:
             self._whole.append(report_text.written(self._config, report))
+        if self._shown is not None:
+            self._note_status(report, self._shown.take(report))
         if is_subtest(report):
             self._subtests.append(report)
             self._subtest_details.append(self._details.get(report.when, {}))
@@ -106,6 +119,15 @@ class VerdictBuilder:
             self._details = details
         self._reports[report.when] = report
         self._logged[report.when] = self._details.get(report.when, {})
+
+    def _note_status(self, report: Any, result: Any) -> None:
+        if result is None:  # no terminal shows it
+            return
+        subtest = len(self._subtests) if is_subtest(report) else None
+        status, is_unusual = shown_status.described(report, result, subtest)
+        if status is not None:
+            self._statuses.append(status)
+        self._has_unusual_status = self._has_unusual_status or is_unusual
 
     def end(self, item: Any, crash: BaseException | None, ms: float) -> Message:
         """The verdict of the test; `crash`: the exception that escaped from pytest's protocol.
@@ -141,6 +163,8 @@ class VerdictBuilder:
             ]
         if self._whole and crash is None:
             verdict["reports"] = self._whole
+        if self._has_unusual_status and crash is None:
+            verdict["statuses"] = self._statuses
         self._new_attempt()
         return verdict
 

@@ -14,6 +14,7 @@ from ..output import coverage_data
 from ..park import Park
 from ..preload import hidden_modules, preload_modules
 from ..processes import after_fork, fork_safety, process_exit
+from ..reports import shown_status
 from ..reports.assertion_diff import Comparisons
 from ..reports.hook_blame import is_a_hooks
 from ..reports.verdict import VerdictBuilder, unshowable
@@ -431,7 +432,9 @@ class LensPlugin:
             self._time_run(config, by_id)
         overtime.begin_run(config)
         self._verdicts.begin_run(
-            config if message.get("full_reports") else None, bool(message.get("phase_durations"))
+            config if message.get("full_reports") else None,
+            bool(message.get("phase_durations")),
+            shown_status.watch(config),
         )
         session.testsfailed = 0  # errors of collection are reported; the rest runs anyway
         if message.get("maxfail"):

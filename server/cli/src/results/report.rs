@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use pytest_lens_protocol::{
-    CollectError, EventPayload, FileSkip, Location, NOT_COLLECTED, Outcome, RunEnd, RunEndStatus, TestOutcome,
+    CollectError, EventPayload, FileSkip, Location, NOT_COLLECTED, Outcome, ReportStatus, RunEnd, RunEndStatus,
+    TestOutcome,
 };
 
 use crate::failure::exit;
@@ -54,6 +55,13 @@ pub(crate) struct Report {
     pub outcomes: BTreeMap<String, usize>,
     /// Number of tests by their outcome before their teardown failed; pytest counts both.
     pub before_teardown: BTreeMap<String, usize>,
+    /// Number of reports in each of pytest's categories, in the order in which these came. They are the outcomes of the
+    /// tests, unless hooks decide otherwise.
+    pub categories: Vec<(String, usize)>,
+    /// Number of tests that hooks hide: pytest's figure of the progress leaves them out.
+    pub hidden: usize,
+    /// Tests that hooks have pytest list as failures though they are none, each with the number of failures before it.
+    pub listed: Vec<(usize, TestOutcome)>,
     /// Number of attempts that were repeated.
     pub reruns: usize,
     /// The ids of these attempts.
@@ -105,6 +113,9 @@ impl Report {
             total: 0,
             outcomes: BTreeMap::new(),
             before_teardown: BTreeMap::new(),
+            categories: Vec::new(),
+            hidden: 0,
+            listed: Vec::new(),
             reruns: 0,
             repeated: Vec::new(),
             slow: Vec::new(),
@@ -187,18 +198,50 @@ impl Report {
         if let Some(before) = &outcome.before_teardown {
             *self.before_teardown.entry(before.clone()).or_default() += 1;
         }
+        match &outcome.statuses {
+            Some(statuses) => {
+                self.hidden += usize::from(statuses.iter().all(is_hidden));
+                statuses.iter().for_each(|status| self.count(&status.category));
+            }
+            None => outcome.before_teardown.iter().chain([&outcome.outcome]).for_each(|known| self.count(known)),
+        }
         if outcome.duration_ms >= SLOW.as_secs_f64() * 1_000.0 {
             self.slow.push((outcome.id.clone(), outcome.duration_ms));
         }
         *self.outcomes.entry(outcome.outcome.clone()).or_default() += 1;
-        let of = |wanted: &str| outcome.subtests.iter().filter(|subtest| subtest.outcome == wanted).count();
+        let shown_otherwise = |index| outcome.statuses.iter().flatten().any(|status| status.subtest == Some(index));
+        let of = |wanted: &str| {
+            let known = outcome.subtests.iter().enumerate().filter(|(_, subtest)| subtest.outcome == wanted);
+            known.filter(|(index, _)| !shown_otherwise(*index)).count()
+        };
         self.subtests = (self.subtests.0 + of("passed"), self.subtests.1 + of("failed"));
         if let Some(all) = &mut self.all {
             all.push(outcome.clone());
         }
         if is_failure(&outcome.outcome) {
             self.failures.push(outcome.clone());
+        } else if outcome.statuses.iter().flatten().any(|status| matches!(&*status.category, "failed" | "error")) {
+            self.listed.push((self.failures.len(), outcome.clone()));
         }
+    }
+
+    fn count(&mut self, category: &str) {
+        if category.is_empty() {
+            return;
+        }
+        match self.categories.iter_mut().find(|(known, _)| known == category) {
+            Some((_, count)) => *count += 1,
+            None => self.categories.push((category.to_owned(), 1)),
+        }
+    }
+
+    /// The tests of which pytest lists reports as failures or errors, or would if no hook decided otherwise.
+    pub(crate) fn listed_failures(&self) -> Vec<&TestOutcome> {
+        let mut tests: Vec<&TestOutcome> = self.failures.iter().collect();
+        for (at, outcome) in self.listed.iter().rev() {
+            tests.insert(*at, outcome);
+        }
+        tests
     }
 
     /// The request was refused while the inventory has these errors: takes those in selected files.
@@ -262,6 +305,11 @@ impl Report {
             RunEndStatus::Passed => exit::OK,
         }
     }
+}
+
+/// Whether pytest shows nothing for a report when it comes.
+pub(crate) fn is_hidden(status: &ReportStatus) -> bool {
+    status.letter.is_empty() && status.word.is_empty()
 }
 
 /// Whether an outcome makes a run fail.

@@ -13,15 +13,41 @@ pub(crate) fn counts(report: &Report, warned: usize, level: i16, style: Style) -
     figures(report, warned, level).iter().map(painted).collect::<Vec<_>>().join(", ")
 }
 
-/// Number, outcome and its word, without zeros. As in pytest, failed subtests count as failures, and passed ones count
-/// only with `-v` or `-q`.
-pub(crate) fn figures(report: &Report, warned: usize, level: i16) -> Vec<(usize, &'static str, &'static str)> {
+/// Number, category and its word, without zeros. As in pytest, failed subtests count as failures, and passed ones count
+/// only with `-v` or `-q`. The categories that only hooks know come last.
+pub(crate) fn figures(report: &Report, warned: usize, level: i16) -> Vec<(usize, &str, &str)> {
+    let count =
+        |category: &str| report.categories.iter().find(|(known, _)| known == category).map_or(0, |(_, count)| *count);
+    let mut figures = known_figures(report, count, warned, level);
+    let others = report.categories.iter().filter(|(category, _)| !KNOWN.contains(&&**category));
+    figures.extend(others.map(|(category, count)| (*count, &**category, &**category)));
+    figures.retain(|(count, ..)| *count > 0);
+    figures
+}
+
+/// As [`figures`], by the outcomes of the tests: hooks change how a report looks to a person.
+pub(crate) fn outcome_figures(report: &Report) -> Vec<(usize, &str, &str)> {
     let of = |counts: &BTreeMap<String, usize>, outcome: &str| counts.get(outcome).copied().unwrap_or(0);
     let count = |outcome: &str| of(&report.outcomes, outcome) + of(&report.before_teardown, outcome);
+    let mut figures = known_figures(report, count, 0, 1);
+    figures.retain(|(count, ..)| *count > 0);
+    figures
+}
+
+/// The categories of [`known_figures`] that reports have.
+const KNOWN: [&str; 10] =
+    ["failed", "timed_out", "crashed", "passed", "skipped", "not_run", "xfailed", "xpassed", "error", "rerun"];
+
+fn known_figures(
+    report: &Report,
+    count: impl Fn(&str) -> usize,
+    warned: usize,
+    level: i16,
+) -> Vec<(usize, &'static str, &'static str)> {
     let errors = count("error") + report.errors.len();
     let plural = |count: usize, one: &'static str, many: &'static str| if count == 1 { one } else { many };
     let (passed, failed) = report.subtests;
-    let figures = [
+    vec![
         (count("failed") + failed, "failed", "failed"),
         (count("timed_out"), "timed_out", "timed out"),
         (count("crashed"), "crashed", "crashed"),
@@ -34,19 +60,22 @@ pub(crate) fn figures(report: &Report, warned: usize, level: i16) -> Vec<(usize,
         (warned, "warning", plural(warned, "warning", "warnings")),
         (errors, "error", plural(errors, "error", "errors")),
         (if level != 0 { passed } else { 0 }, "subtest", "subtests passed"),
-        (report.reruns, "rerun", "rerun"),
-    ];
-    figures.into_iter().filter(|(count, ..)| *count > 0).collect()
+        (report.reruns + count("rerun"), "rerun", "rerun"),
+    ]
 }
 
 /// The color of the whole, by pytest's rule.
 pub(crate) fn colour(report: &Report, warned: usize) -> Paint {
     let figures = figures(report, warned, 0);
-    let has = |is: &dyn Fn(&str) -> bool| figures.iter().any(|(_, outcome, _)| is(outcome));
-    if has(&|outcome| paint(outcome) == Paint::Red) {
+    let has = |is: &dyn Fn(&str) -> bool| figures.iter().any(|(_, category, _)| is(category));
+    let is_odd = |category: &str| match category {
+        "warning" | "xpassed" | "rerun" => true,
+        "deselected" | "subtest" => false,
+        other => !KNOWN.contains(&other),
+    };
+    if has(&|category| paint(category) == Paint::Red) {
         Paint::Red
-    } else if has(&|outcome| outcome == "passed") && !has(&|outcome| matches!(outcome, "warning" | "xpassed" | "rerun"))
-    {
+    } else if has(&|category| category == "passed") && !has(&is_odd) {
         Paint::Green
     } else {
         Paint::Yellow

@@ -4,7 +4,7 @@ use pytest_lens_protocol::{NodeId, TestOutcome};
 
 use super::figure::{Done, figure, room};
 use super::outcome_words::paint;
-use super::text::before_teardown;
+use super::statuses;
 use crate::options::values::Figure;
 use crate::style::{Paint, Style};
 
@@ -46,7 +46,10 @@ impl Dots {
             (self.file, self.column) = (Some(file.to_owned()), console::measure_text_width(file) + 1);
         }
         self.spent_ms += outcome.duration_ms;
-        for subtest in &outcome.subtests {
+        for (index, subtest) in outcome.subtests.iter().enumerate() {
+            if statuses::is_of_subtest(outcome, index) {
+                continue;
+            }
             let letter = match &*subtest.outcome {
                 "failed" => "u",
                 // As in pytest, `-q` shows them all.
@@ -58,11 +61,9 @@ impl Dots {
             text.push_str(&self.style.paint(paint(&subtest.outcome), letter));
             self.column += 1;
         }
-        let of_call = before_teardown(outcome).filter(|_| !outcome.will_rerun);
-        for name in of_call.into_iter().chain([&*outcome.outcome]) {
-            let Some(letter) = letter(name, outcome.will_rerun) else { continue };
-            text.push_str(&self.style.paint(if outcome.will_rerun { Paint::Yellow } else { paint(name) }, letter));
-            self.column += 1;
+        for status in statuses::statuses(outcome) {
+            text.push_str(&status.paint(status.letter, self.style));
+            self.column += console::measure_text_width(status.letter);
         }
         let is_last = done.count >= done.total;
         if !is_last
@@ -104,28 +105,14 @@ impl Dots {
     }
 
     /// The end of the last line, and an empty line where pytest has one.
-    pub(super) fn end(&mut self, done: Done, main: Paint) -> String {
+    pub(super) fn end(&mut self, done: Done, is_whole: bool, main: Paint) -> String {
         if done.count == 0 {
             return if self.is_quiet { "\n".to_owned() } else { String::new() };
         }
         // A run that ended early has no figure.
-        let figure = if done.count < done.total { String::new() } else { self.fill(done, main) };
+        let figure = if is_whole { self.fill(done, main) } else { String::new() };
         format!("{figure}\n{}", if self.names_files { "\n" } else { "" })
     }
-}
-
-/// pytest's letter for an outcome.
-fn letter(outcome: &str, will_rerun: bool) -> Option<&'static str> {
-    Some(match outcome {
-        _ if will_rerun => "R",
-        "passed" => ".",
-        "failed" | "timed_out" | "crashed" => "F",
-        "error" => "E",
-        "skipped" => "s",
-        "xfailed" => "x",
-        "xpassed" => "X",
-        _ => return None,
-    })
 }
 
 #[cfg(test)]
@@ -146,7 +133,7 @@ mod tests {
             };
             text.push_str(&dots.outcome(&test, Done { count: index + 1, total }, Paint::Green));
         }
-        text.push_str(&dots.end(Done { count: total, total }, Paint::Green));
+        text.push_str(&dots.end(Done { count: total, total }, true, Paint::Green));
         text
     }
 

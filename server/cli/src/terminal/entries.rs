@@ -3,6 +3,9 @@
 
 use pytest_lens_protocol::{FailedReport, NodeId, Phase, TestOutcome};
 
+use super::statuses::{Status, statuses};
+use crate::results::report::is_failure;
+
 /// A failed report of a test.
 pub(super) struct Entry<'o> {
     pub outcome: &'o TestOutcome,
@@ -15,6 +18,8 @@ pub(super) struct Entry<'o> {
     pub longrepr: Option<&'o str>,
     /// pytest lists it as an error of the set-up or the teardown.
     pub is_error: bool,
+    /// How a hook has it shown.
+    pub status: Option<Status<'o>>,
 }
 
 /// A part of a test's captured output, with its heading.
@@ -37,8 +42,52 @@ impl Section<'_> {
     }
 }
 
-/// The entries of a failed test, in the order of pytest's reports.
+/// The entries of a failed test, or of one that hooks have pytest list as a failure, in the order of pytest's reports.
 pub(super) fn entries(outcome: &TestOutcome) -> Vec<Entry<'_>> {
+    if outcome.statuses.is_none() {
+        return usual_entries(outcome);
+    }
+    let mut usual = if is_failure(&outcome.outcome) { usual_entries(outcome) } else { Vec::new() };
+    let mut found = Vec::new();
+    // The last execution of a test comes last.
+    for status in statuses(outcome).into_iter().rev() {
+        let is_same = |entry: &Entry<'_>| entry.phase == status.phase && entry.subtest == status.subtest;
+        let known = usual.iter().position(is_same).map(|at| usual.remove(at));
+        if matches!(status.category, "failed" | "error") {
+            found.push(shown_so(known.unwrap_or_else(|| without_reason(outcome, &status)), status));
+        }
+    }
+    found.reverse();
+    found
+}
+
+/// The entry of a report that did not fail.
+fn without_reason<'o>(outcome: &'o TestOutcome, status: &Status<'o>) -> Entry<'o> {
+    Entry {
+        outcome,
+        title: NodeId::new(&outcome.id).dotted(),
+        phase: status.phase,
+        subtest: status.subtest,
+        message: None,
+        longrepr: Some(""),
+        is_error: false,
+        status: None,
+    }
+}
+
+fn shown_so<'o>(entry: Entry<'o>, status: Status<'o>) -> Entry<'o> {
+    let is_error = status.category == "error";
+    let title = match (is_error, entry.is_error, status.phase) {
+        (true, false, Some(phase)) => format!("ERROR at {phase} of {}", entry.title),
+        (false, true, Some(phase)) => {
+            entry.title.strip_prefix(&format!("ERROR at {phase} of ")).unwrap_or(&entry.title).to_owned()
+        }
+        _ => entry.title,
+    };
+    Entry { title, is_error, status: Some(status), ..entry }
+}
+
+fn usual_entries(outcome: &TestOutcome) -> Vec<Entry<'_>> {
     if outcome.failed_reports.is_empty() {
         return vec![only_entry(outcome)];
     }
@@ -56,6 +105,7 @@ fn entry<'o>(outcome: &'o TestOutcome, report: &'o FailedReport) -> Entry<'o> {
         message: report.message.as_deref(),
         longrepr: Some(&report.longrepr),
         is_error,
+        status: None,
     }
 }
 
@@ -75,6 +125,7 @@ fn only_entry(outcome: &TestOutcome) -> Entry<'_> {
         message: outcome.message.as_deref(),
         longrepr: outcome.longrepr.as_deref(),
         is_error: outcome.outcome == "error",
+        status: None,
     }
 }
 

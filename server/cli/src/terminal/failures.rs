@@ -7,7 +7,7 @@ use pytest_lens_protocol::TestOutcome;
 use super::entries::{Entry, Section};
 use super::text::{first_line, line};
 use crate::options::arguments::OutputOptions;
-use crate::results::report::{FileError, Report};
+use crate::results::report::{FileError, Report, is_failure};
 use crate::style::{Paint, Style};
 
 pub(crate) fn tracebacks(
@@ -56,20 +56,27 @@ fn file_error(text: &mut String, error: &FileError, style: Style) {
 pub(super) fn failure(text: &mut String, entry: &Entry<'_>, report: &Report, options: &OutputOptions, style: Style) {
     let outcome = entry.outcome;
     line(text, &style.paint(Paint::Red, &style.rule('_', &entry.title)));
-    let reason = match entry.longrepr {
+    let shown = match entry.longrepr {
         Some(longrepr) if !longrepr.trim().is_empty() => longrepr.to_owned(),
+        // A hook lists a test as a failure that is none.
+        _ if !is_failure(&outcome.outcome) => return captured(text, entry.sections(), options, style),
         _ => without_longrepr(outcome),
     };
-    // pytest leaves a blank line between a heading and a whole function.
-    let begins_function = |first: &str| first.starts_with([' ', '>']) || first.contains(" = ");
-    if reason.lines().next().is_some_and(begins_function) {
-        line(text, "");
-    }
-    line(text, &coloured(reason.trim_end(), style));
+    reason(text, &shown, style);
     if let Some(hint) = hint(outcome).filter(|_| !report.has_terminal) {
         line(text, &style.paint(Paint::Yellow, &hint));
     }
     captured(text, entry.sections(), options, style);
+}
+
+/// pytest's text of a failure, below its heading.
+pub(super) fn reason(text: &mut String, longrepr: &str, style: Style) {
+    // pytest leaves a blank line between a heading and a whole function.
+    let begins_function = |first: &str| first.starts_with([' ', '>']) || first.contains(" = ");
+    if longrepr.lines().next().is_some_and(begins_function) {
+        line(text, "");
+    }
+    line(text, &coloured(longrepr.trim_end(), style));
 }
 
 /// The way out for a test that needs a person at a terminal.

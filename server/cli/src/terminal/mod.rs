@@ -12,6 +12,7 @@ mod plugin_summaries;
 pub(crate) mod progress;
 mod running;
 pub(crate) mod sections;
+pub(crate) mod statuses;
 pub(crate) mod summary;
 pub(crate) mod text;
 pub(crate) mod timings;

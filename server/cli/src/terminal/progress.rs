@@ -13,10 +13,11 @@ use super::dots::Dots;
 use super::entries::entries;
 use super::figure::{Done, figure};
 use super::header::{Extent, collected_by_now, collected_more, header};
-use super::outcome_words::{paint, word};
+use super::outcome_words::paint;
 use super::running::Running;
+use super::statuses::{is_hidden, is_of_subtest, statuses};
 use super::summary::{summary, timings};
-use super::text::{before_teardown, colour_first_word, first_line, short_line};
+use super::text::{colour_first_word, first_line, short_line};
 use crate::failure::Failure;
 use crate::options::arguments::{OutputOptions, Run};
 use crate::results::report::{Report, is_failure};
@@ -126,11 +127,13 @@ impl<'a> Progress<'a> {
             }
             EventPayload::TestOutcome(tests) => {
                 self.running.borrow_mut().end(tests.outcomes.iter().map(|outcome| &*outcome.id));
-                let mut done = report.done() - tests.outcomes.iter().filter(|outcome| !outcome.will_rerun).count();
+                let counts = |outcome: &TestOutcome| !outcome.will_rerun && !is_hidden(outcome);
+                let now = tests.outcomes.iter().filter(|outcome| counts(outcome)).count();
+                let mut done = (report.done() - report.hidden).saturating_sub(now);
                 for outcome in &tests.outcomes {
                     let before = Done { count: done, total: report.total };
                     out.write_all(self.joined(outcome, before, report).as_bytes())?;
-                    done += usize::from(!outcome.will_rerun);
+                    done += usize::from(counts(outcome));
                     self.show_outcome(outcome, Done { count: done, total: report.total }, report, out)?;
                 }
                 self.refresh(report);
@@ -194,17 +197,23 @@ impl<'a> Progress<'a> {
             Display::Lines => {
                 let part = figure(self.options.figure, done, outcome.duration_ms);
                 let level = self.options.level();
-                for subtest in &outcome.subtests {
-                    let label = &*subtest.label;
-                    let name = format!("{}{label}", subtest_word(&subtest.outcome));
-                    writeln!(out, "{}", line(outcome, &subtest.outcome, &name, None, &part, level, self.style))?;
+                for (index, subtest) in outcome.subtests.iter().enumerate() {
+                    if is_of_subtest(outcome, index) {
+                        continue;
+                    }
+                    let name = format!("{}{}", subtest_word(&subtest.outcome), subtest.label);
+                    let painted = self.style.paint(paint(&subtest.outcome), &name);
+                    writeln!(out, "{}", line(&outcome.id, &name, &painted, None, &part, level, self.style))?;
                 }
-                if let Some(before) = before_teardown(outcome) {
-                    writeln!(out, "{}", line(outcome, before, word(before), None, &part, level, self.style))?;
+                for status in statuses(outcome) {
+                    if status.is_hidden() {
+                        continue;
+                    }
+                    let painted = status.paint(status.word, self.style);
+                    let text = line(&outcome.id, status.word, &painted, status.reason, &part, level, self.style);
+                    writeln!(out, "{text}")?;
                 }
-                let name = if outcome.will_rerun { "RERUN" } else { word(&outcome.outcome) };
-                let reason = outcome.message.as_deref().filter(|_| !outcome.will_rerun);
-                writeln!(out, "{}", line(outcome, &outcome.outcome, name, reason, &part, level, self.style))
+                Ok(())
             }
             Display::Dots(dots) => {
                 let text = dots.borrow_mut().outcome(outcome, done, colour(report, 0));
@@ -270,8 +279,9 @@ impl<'a> Progress<'a> {
             Display::Bar(bar) => bar.finish_and_clear(),
             Display::Lines if report.have_run() > 0 => writeln!(out)?,
             Display::Dots(dots) => {
-                let done = Done { count: report.have_run(), total: report.total };
-                let text = dots.borrow_mut().end(done, colour(report, 0));
+                let done = Done { count: report.have_run() - report.hidden, total: report.total };
+                let is_whole = report.have_run() >= report.total;
+                let text = dots.borrow_mut().end(done, is_whole, colour(report, 0));
                 write!(out, "{text}")?;
             }
             Display::Lines | Display::Quiet => {}
@@ -337,21 +347,13 @@ fn subtest_word(outcome: &str) -> &'static str {
     }
 }
 
-/// A test's line, as pytest prints it with `-v`: its id, the name of an outcome, a reason as far as there is room, and
+/// A test's line, as pytest prints it with `-v`: its id, the word for a status (also with its colors), a reason as far as there is room, and
 /// the figure of the run's progress.
-fn line(
-    test: &TestOutcome,
-    outcome: &str,
-    name: &str,
-    reason: Option<&str>,
-    part: &str,
-    level: i16,
-    style: Style,
-) -> String {
-    let mut text = format!("{} {name}", test.id);
+fn line(id: &str, name: &str, painted: &str, reason: Option<&str>, part: &str, level: i16, style: Style) -> String {
+    let mut text = format!("{id} {name}");
     // pytest leaves the last column free, for terminals that break the line there.
     let room = style.width.saturating_sub(part.len() + 1);
-    if let ("skipped" | "xfailed" | "xpassed" | "not_run", Some(reason)) = (outcome, reason) {
+    if let Some(reason) = reason {
         let reason = format!(" ({})", first_line(reason));
         let left = room.saturating_sub(width_of(&text));
         if level > 1 || width_of(&reason) <= left {
@@ -361,9 +363,9 @@ fn line(
         }
     }
     let gap = room.saturating_sub(width_of(&text));
-    let word = format!(" {name}");
-    let painted = format!(" {}", style.paint(paint(outcome), name));
-    let text = text.replacen(&word, &painted, 1);
+    // An id may contain the word.
+    let after = text.split_off(id.len() + 1 + name.len());
+    let text = format!("{id} {painted}{after}");
     if part.is_empty() { text } else { format!("{text}{}{part}", " ".repeat(gap)) }
 }
 

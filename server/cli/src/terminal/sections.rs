@@ -4,20 +4,20 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pytest_lens_protocol::{Location, NodeId, TestOutcome};
+use pytest_lens_protocol::{Location, NodeId, Phase, TestOutcome};
 
 use super::entries::{self, Section};
-use super::failures::{captured, failure};
-use super::outcome_words::{paint, word};
+use super::failures::{captured, failure, reason};
+use super::statuses::{Status, is_in, statuses};
 use super::text::{before_teardown, colour_first_word, first_line, line, with_reason};
 use crate::options::arguments::OutputOptions;
-use crate::results::report::Report;
+use crate::results::report::{Report, is_failure};
 use crate::style::{Paint, Style};
 use crate::timing::DURATIONS_MIN;
 
 /// Whether the report must keep more outcomes than the failures.
 pub(crate) fn wants_all(options: &OutputOptions) -> bool {
-    options.durations.is_some() || options.xfail_tb || letters(options).contains(['p', 'P', 's', 'x', 'X'])
+    options.durations.is_some() || options.xfail_tb || letters(options).contains(['p', 'P', 's', 'x', 'X', 'r', 'R'])
 }
 
 /// The letters of `-r`; those that stand for several are expanded.
@@ -36,13 +36,16 @@ pub(crate) fn letters(options: &OutputOptions) -> String {
 }
 
 fn of<'a>(report: &'a Report, outcome: &str) -> impl Iterator<Item = &'a TestOutcome> {
-    report.all.iter().flatten().filter(move |known| known.outcome == outcome)
+    let all = report.all.iter().flatten();
+    all.filter(move |known| match known.statuses {
+        Some(_) => is_in(known, outcome),
+        None => known.outcome == outcome,
+    })
 }
 
 /// As [`of`], with the tests whose teardown failed after that outcome: pytest lists them there, too.
 fn of_call<'a>(report: &'a Report, outcome: &str) -> impl Iterator<Item = &'a TestOutcome> {
-    let all = report.all.iter().flatten();
-    all.filter(move |known| before_teardown(known).unwrap_or(&known.outcome) == outcome)
+    report.all.iter().flatten().filter(move |known| is_in(known, outcome))
 }
 
 /// The captured output of passed tests, for `-rP` and `-rX`.
@@ -60,6 +63,10 @@ pub(super) fn passes(text: &mut String, report: &Report, options: &OutputOptions
             if !own.is_empty() {
                 let name = NodeId::new(&test.id).dotted();
                 line(text, &style.paint(Paint::Green, &style.rule('_', &name)));
+                // A hook lists a failure as a pass.
+                if let Some(longrepr) = test.longrepr.as_deref().filter(|_| test.statuses.is_some()) {
+                    reason(text, longrepr, style);
+                }
             }
             captured(text, own, options, style);
             if before_teardown(test).is_none() {
@@ -81,6 +88,20 @@ pub(super) fn expected_failures(text: &mut String, report: &Report, options: &Ou
             entry.title = NodeId::new(&test.id).dotted();
             failure(text, &entry, report, options, style);
         }
+    }
+}
+
+/// The attempts of tests that pytest-rerunfailures repeated, as its own section lists them for `-rR`.
+pub(super) fn repeated(text: &mut String, report: &Report, options: &OutputOptions, style: Style) {
+    if !letters(options).contains(['r', 'R']) {
+        return;
+    }
+    let attempts = |test| statuses(test).into_iter().map(move |it| format!("{} {}", it.paint(it.word, style), test.id));
+    let tests = of(report, "rerun").filter(|test| test.statuses.is_some());
+    let lines: Vec<String> = tests.flat_map(attempts).collect();
+    if !lines.is_empty() {
+        line(text, &style.rule('=', "rerun test summary info"));
+        lines.iter().for_each(|attempt| line(text, attempt));
     }
 }
 
@@ -186,14 +207,26 @@ pub(super) fn listed(report: &Report, letter: char, options: &OutputOptions, sty
         }
         _ => return Vec::new(),
     };
-    let line = |test: &TestOutcome| {
-        let phase = test.phase.filter(|_| outcome == "xfailed").map(|phase| format!("at {phase} of "));
-        let short = format!("{} {}{}", word(outcome), phase.unwrap_or_default(), test.id);
-        let reason = test.message.as_deref().filter(|_| test.outcome == outcome);
-        let short = with_reason(&short, first_line(reason.unwrap_or_default()));
-        colour_first_word(&short, paint(outcome), style)
+    let lines = |test| {
+        let found = statuses(test).into_iter().filter(move |status| status.category == outcome);
+        found.map(move |status| listed_line(test, &status, style))
     };
-    of_call(report, outcome).map(line).collect()
+    report.all.iter().flatten().flat_map(lines).collect()
+}
+
+/// `XFAIL at setup of id - reason`.
+fn listed_line(test: &TestOutcome, status: &Status<'_>, style: Style) -> String {
+    let known = status.phase.filter(|phase| *phase != Phase::Call).or(test.phase.filter(|_| test.statuses.is_none()));
+    let phase = known.filter(|_| status.category == "xfailed").map(|phase| format!("at {phase} of "));
+    let reason = match status.reason {
+        // A hook lists a failure as something else.
+        None if is_failure(&test.outcome) && status.phase.is_some() && status.phase == test.phase => {
+            test.message.as_deref()
+        }
+        known => known,
+    };
+    let short = format!(" {}{}", phase.unwrap_or_default(), test.id);
+    status.paint(status.word, style) + &with_reason(&short, first_line(reason.unwrap_or_default()))
 }
 
 /// `SKIPPED [2] test_a.py:3: reason`: one line per place and reason; first those of whole files.
@@ -210,7 +243,10 @@ fn skipped(report: &Report, style: Style) -> Vec<String> {
         let place = if file.line > 0 { format!("{}:{}", file.path, file.line) } else { file.path.clone() };
         format!("SKIPPED [1] {place}: {}", first_line(&file.reason))
     });
-    let tests = counts.into_iter().map(|((_, _, place, reason), count)| format!("SKIPPED [{count}] {place}: {reason}"));
+    let named = of(report, "skipped").next().and_then(|test| test.statuses.as_ref());
+    let named = named.and_then(|statuses| statuses.iter().find(|status| status.category == "skipped"));
+    let word = named.map_or("SKIPPED", |status| &*status.word);
+    let tests = counts.into_iter().map(|((_, _, place, reason), count)| format!("{word} [{count}] {place}: {reason}"));
     files.chain(tests).map(|short| colour_first_word(&short, Paint::Yellow, style)).collect()
 }
 

@@ -23,7 +23,7 @@ pub(crate) fn summary(report: &Report, options: &OutputOptions, style: Style) ->
         ending(&mut text, report, options, style);
         return text;
     }
-    let all: Vec<Entry<'_>> = report.failures.iter().flat_map(entries).collect();
+    let all: Vec<Entry<'_>> = report.listed_failures().into_iter().flat_map(entries).collect();
     let (errors, failures): (Vec<_>, Vec<_>) = all.into_iter().partition(|entry| entry.is_error);
     match options.tb() {
         Some("no") => {}
@@ -39,6 +39,7 @@ pub(crate) fn summary(report: &Report, options: &OutputOptions, style: Style) ->
     sections::warnings(&mut text, report, options, style);
     sections::passes(&mut text, report, options, style);
     plugin_summaries::sections(&mut text, report, style);
+    sections::repeated(&mut text, report, options, style);
     sections::slowest(&mut text, report, options, style);
     let letters = sections::letters(options);
     let mut lines = Vec::new();

@@ -15,6 +15,7 @@ pub(crate) fn line(text: &mut String, line: &str) {
 pub(super) fn short_line(entry: &Entry<'_>, style: Style) -> String {
     let outcome = entry.outcome;
     let name = match entry.subtest {
+        _ if entry.status.is_some() => entry.status.as_ref().map_or_else(String::new, |status| status.word.to_owned()),
         Some(index) => {
             let label = outcome.subtests.get(index).map(|subtest| &*subtest.label).unwrap_or_default();
             format!("SUBFAILED{label}")
@@ -28,7 +29,8 @@ pub(super) fn short_line(entry: &Entry<'_>, style: Style) -> String {
         let has_room = console::measure_text_width(&test) + " - ...".len() <= style.width;
         short = if has_room { console::truncate_str(&short, style.width, "...").into_owned() } else { test };
     }
-    short.replacen(&*name, &style.paint(Paint::Red, &name), 1)
+    let painted = entry.status.as_ref().map_or_else(|| style.paint(Paint::Red, &name), |it| it.paint(&name, style));
+    format!("{painted}{}", &short[name.len()..])
 }
 
 /// The outcome of a test before its teardown failed.

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use pytest_lens_plan::outcome::{Counts, RunStatus};
 use pytest_lens_protocol::{
-    FailedReport, Frame, Location, NOT_COLLECTED, OutputSection, Phase, PhaseDurations, Range, RunCounts, RunEndStatus,
-    Subtest, TestOutcome,
+    FailedReport, Frame, Location, NOT_COLLECTED, OutputSection, Phase, PhaseDurations, Range, ReportStatus, RunCounts,
+    RunEndStatus, Subtest, TestOutcome,
 };
 use serde::Deserialize;
 
@@ -46,6 +46,7 @@ pub(crate) struct ReportedOutcome {
     #[serde(default)]
     pub failed_reports: Vec<FailedReport>,
     pub phase_durations: Option<PhaseDurations>,
+    pub statuses: Option<Vec<ReportStatus>>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -109,6 +110,7 @@ pub(crate) fn of_report(wire: ReportedOutcome, id: &str, attempt: u32) -> TestOu
         phase_durations: wire.phase_durations,
         stale: false,
         node: None,
+        statuses: wire.statuses,
     }
 }
 

@@ -9,9 +9,9 @@ use pytest_lens_protocol::{
 use pytest_lens_protocol::{
     CollectError, ErrorCode, Event, EventPayload, Evidence, FailedReport, FileSkip, FlakinessHints, FlakinessInfo,
     Frame, Hint, ImpactReason, InventoryDelta, ItemKind, Location, Output, OutputSection, OutputStream,
-    PROTOCOL_VERSION, PastOutcome, PhaseDurations, PluginSummary, Range, ReachedFile, Request, Response, RunCounts,
-    RunEnd, RunEndStatus, RunOptions, RunStart, RunTimings, Siblings, StaleOutcomes, Subtest, TestImpact, TestItem,
-    TestNodeInfo, TestOutcome, TestOutcomes, TestResultInfo, TestsStarted, TimeKind, TimeSpent, Warning,
+    PROTOCOL_VERSION, PastOutcome, PhaseDurations, PluginSummary, Range, ReachedFile, ReportStatus, Request, Response,
+    RunCounts, RunEnd, RunEndStatus, RunOptions, RunStart, RunTimings, Siblings, StaleOutcomes, Subtest, TestImpact,
+    TestItem, TestNodeInfo, TestOutcome, TestOutcomes, TestResultInfo, TestsStarted, TimeKind, TimeSpent, Warning,
 };
 use serde_json::json;
 
@@ -486,6 +486,15 @@ pub fn payloads() -> Vec<EventPayload> {
                     phase_durations: Some(PhaseDurations { setup: Some(0.5), call: Some(1.0), teardown: None }),
                     stale: false,
                     node: Some("10.0.0.7 (9f3a12bc)".into()),
+                    statuses: Some(vec![ReportStatus {
+                        phase: Phase::Call,
+                        subtest: None,
+                        category: "flaky".into(),
+                        letter: "K".into(),
+                        word: "FLAKY".into(),
+                        markup: vec!["purple".into()],
+                        reason: Some("known".into()),
+                    }]),
                 },
                 TestOutcome { id: id(), outcome: "passed".into(), duration_ms: 2.0, attempt: 2, ..Default::default() },
             ],

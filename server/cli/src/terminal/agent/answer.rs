@@ -8,7 +8,7 @@ use super::failures;
 use super::verdict::{Ending, Facts, Verdict, judge, some_of};
 use crate::results::code::{Changed, CodeWatch};
 use crate::results::report::Report;
-use crate::terminal::counts::figures;
+use crate::terminal::counts::outcome_figures;
 use crate::terminal::text::first_line;
 
 /// The longest answer, in characters.
@@ -56,7 +56,8 @@ pub(crate) fn written(changed: &Changed) -> Vec<String> {
 
 /// `FAILED: 1 failed, 2 passed in 0.12 s on code 1f2e3d4c; 3 tests did not run`.
 fn headline(report: &Report, verdict: Verdict, reasons: &[String], code: Option<&str>) -> String {
-    let figures: Vec<String> = figures(report, 0, 1).iter().map(|(count, _, word)| format!("{count} {word}")).collect();
+    let figures: Vec<String> =
+        outcome_figures(report).iter().map(|(count, _, word)| format!("{count} {word}")).collect();
     let mut text = format!("{}:", verdict.word());
     if !figures.is_empty() {
         text.push_str(&format!(" {}", figures.join(", ")));

@@ -1,0 +1,172 @@
+"""`pytest-lens run` prints the text of plain pytest, also if hooks decide about it."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command_line import lens
+from world import DEADLINE, Project, World
+
+#: As pytest-rerunfailures: an attempt that fails is shown as one, and another follows.
+REPEATS = """
+    from _pytest.runner import runtestprotocol
+
+    def pytest_runtest_protocol(item, nextitem):
+        item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        reports = runtestprotocol(item, nextitem=nextitem, log=False)
+        if any(report.failed for report in reports):
+            for report in reports:
+                report.outcome = "rerun" if report.failed else report.outcome
+                item.ihook.pytest_runtest_logreport(report=report)
+            reports = runtestprotocol(item, nextitem=nextitem, log=False)
+        for report in reports:
+            item.ihook.pytest_runtest_logreport(report=report)
+        item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        return True
+
+    def pytest_report_teststatus(report):
+        if report.outcome == "rerun":
+            return "rerun", "R", ("RERUN", {"yellow": True})
+"""
+REPEATED = """
+    RUNS = []
+
+    def test_second():
+        RUNS.append(1)
+        assert len(RUNS) > 1
+
+    def test_never():
+        assert 0
+
+    def test_good():
+        pass
+"""
+#: Every way in which a hook can show a report.
+STATUSES = """
+    def pytest_report_teststatus(report, config):
+        name = report.nodeid.partition("::test_")[2]
+        if report.when == "setup" and name.startswith("prepared") and report.passed:
+            return "prepared", "p", ("PREPARED", {"purple": True, "bold": True})
+        if report.when == "setup" and name == "no_fixture":
+            return "broken", "b", "BROKEN"
+        if report.when == "teardown" and name == "torn" and report.failed:
+            return "failed", "T", "TORN"
+        if report.when == "call":
+            return {
+                "expected": ("xfailed", "x", ("WORD", {"yellow": True})),
+                "flaky": ("flaky", "K", "FLAKY"),
+                "hidden": ("", "", ""),
+                "counted": ("counted", "", ""),
+                "uncounted": ("", "q", "QUIET"),
+                "pretended": ("failed", "F", "PRETENDED"),
+                "forgiven": ("passed", "+", "FORGIVEN"),
+                "wrong": ("error", "!", "WRONG"),
+            }.get(name)
+"""
+SHOWN = """
+    import pytest
+
+    @pytest.fixture
+    def missing():
+        assert 0, "no fixture"
+
+    @pytest.fixture
+    def left():
+        yield
+        assert 0, "not torn down"
+
+    def test_plain(): pass
+    def test_flaky(): assert 0
+    def test_prepared(): pass
+    def test_prepared_to_fail(): assert 1 == 2
+    def test_no_fixture(missing): pass
+    def test_torn(left): pass
+    def test_uncounted(): pass
+    def test_pretended(): print("pretended")
+    def test_forgiven():
+        print("forgiven")
+        assert 0
+    def test_wrong(): assert 0
+    def test_bad(): assert 3 == 4
+    @pytest.mark.skip(reason="not here")
+    def test_skipped(): pass
+    @pytest.mark.xfail(reason="known")
+    def test_known(): assert 0
+"""
+HIDDEN = """
+    def test_hidden(): pass
+    def test_counted(): pass
+    def test_a(): pass
+"""
+#: Projects, and the arguments with which both print the same.
+CASES: dict[str, tuple[dict[str, str], list[str]]] = {
+    "repeats": (
+        {"conftest.py": REPEATS, "test_it.py": REPEATED},
+        ["", "-v", "-q", "-rA", "--tb=no -v"],
+    ),
+    "statuses": (
+        {"conftest.py": STATUSES, "test_it.py": SHOWN},
+        ["", "-v", "-q", "-rA", "-rfEp --tb=short", "--tb=no -rsxX"],
+    ),
+    "a hidden test": (
+        {"conftest.py": STATUSES, "test_it.py": HIDDEN},
+        ["", "-q"],
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("case", "arguments"),
+    [(case, arguments) for case, (_, lists) in CASES.items() for arguments in lists],
+)
+def test_output(world: World, tmp_path: Path, case: str, arguments: str) -> None:
+    project = Project(tmp_path / "project", CASES[case][0])
+    words = arguments.split()
+    told = lens(world, "run", "-n1", *words, cwd=project.root)
+    plain = _plain(world, project, words)
+    expected, found = _comparable(plain.stdout), _comparable(told.out)
+    assert found == expected, "\n".join(difflib.unified_diff(expected, found, lineterm=""))
+    assert told.status == plain.returncode
+
+
+def test_a_status_colors_what_it_names(world: World, tmp_path: Path) -> None:
+    project = Project(tmp_path / "project", CASES["statuses"][0])
+    words = ["--color=yes", "-v", "test_it.py::test_prepared"]
+    told = lens(world, "run", "-n1", *words, cwd=project.root)
+    shown = "\x1b[35m\x1b[1mPREPARED\x1b[0m"
+    assert shown in told.out and shown in _plain(world, project, words).stdout
+
+
+def test_several_runners_show_statuses(world: World, tmp_path: Path) -> None:
+    project = Project(tmp_path / "project", CASES["repeats"][0])
+    told = lens(world, "run", "-n2", cwd=project.root)
+    assert " 1 failed, 2 passed, 2 rerun in " in told.lines[-1]
+    letters = next(line for line in told.lines if line.endswith("[100%]")).split()[0]
+    assert sorted(letters) == sorted("RFR..")
+
+
+def _plain(world: World, project: Project, words: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", *words],
+        cwd=project.root,
+        env={**world.env(), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+
+
+def _comparable(text: str) -> list[str]:
+    """The lines after the heading, without times."""
+    text = re.sub(r"\d+\.\d\ds\b", "0.00s", text)
+    text = re.sub(r"=+ (.* in 0\.00s) =+", r"= \1 =", text)
+    lines = text.splitlines()
+    begun = [at for at, line in enumerate(lines) if "collected " in line and line[0] == "c"]
+    shown = lines[begun[0] + 1 :] if begun else lines
+    return [line.rstrip() for line in shown]
