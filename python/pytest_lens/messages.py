@@ -447,15 +447,19 @@ class Output(TypedDict):
 class OutputSection(TypedDict):
     """A part of a test's captured output, with the heading that pytest gives it.
 
-    * ``name``: The heading, such as ``Captured stdout setup``. Its second word names the stream.
+    * ``name``: The heading, such as ``Captured stdout setup``. Its second word names the stream,
+      unless there is a ``text``.
     * ``length``: Number of Unicode scalar values. The sections of a stream follow one another in
       its text.
     * ``subtest``: The index of the subtest that printed it, if it belongs to one.
+    * ``text``: Its text, if it is no captured output: a hook added it to a report of a test that
+      passed.
     """
 
     name: str
     length: int
     subtest: NotRequired[int]
+    text: NotRequired[str]
 
 
 class PhaseDurations(TypedDict):

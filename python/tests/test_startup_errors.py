@@ -230,3 +230,17 @@ def test_a_hook_that_takes_the_place_of_the_session_is_named(project: Project) -
     base.wait("ready")
     told = engine.fork(base, "collected").wait("usage_error")["message"]
     assert "status 0" in told and "pytest_cmdline_main (conftest.py:1)" in told
+
+
+def test_a_usage_error_keeps_its_lines(project: Project) -> None:
+    conftest = """
+        import pytest
+
+        def pytest_configure():
+            raise pytest.UsageError("no server:\\n  start one\\n  or set SERVER")
+    """
+    engine = project({"conftest.py": conftest, "test_it.py": "def test_a(): pass\n"})
+    base = engine.base()
+    base.wait("ready")
+    refused = engine.fork(base, "collected").wait("usage_error")
+    assert refused["message"].splitlines() == ["no server:", "  start one", "  or set SERVER"]

@@ -98,7 +98,7 @@ OUTCOME = Shape(
     longrepr_=str,
     subtests_=Listed(dict),
     # Its output and its failed reports as pytest's terminal shows them.
-    sections_=Listed(Shape(name=str, length=int, subtest_=int)),
+    sections_=Listed(Shape(name=str, length=int, subtest_=int, text_=str)),
     failedReports_=Listed(dict),
     # The result of hooks that decide how pytest shows reports.
     statuses_=Listed(

@@ -103,6 +103,94 @@ HIDDEN = """
     def test_counted(): pass
     def test_a(): pass
 """
+SECTIONS = """
+    import pytest
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_makereport(item, call):
+        outcome = yield
+        report = outcome.get_result()
+        if item.name != "test_bad":
+            report.sections.append((f"Made in {report.when}", f"text of {report.when}\\n"))
+
+    def pytest_runtest_logreport(report):
+        if report.passed and "bad" not in report.nodeid:
+            report.sections.append((f"Logged in {report.when}", "more"))
+"""
+SECTIONED = """
+    import pytest
+
+    @pytest.fixture
+    def left():
+        yield
+        print("tearing down")
+
+    def test_prints():
+        print("out")
+
+    def test_is_torn_down(left):
+        pass
+
+    @pytest.mark.xfail
+    def test_unexpected(left):
+        print("out")
+
+    def test_bad():
+        assert 0
+"""
+LINES = """
+    import sys
+
+    import pytest
+
+    @pytest.fixture
+    def left():
+        print("set up")
+        yield
+        print("torn down")
+
+    @pytest.fixture
+    def torn():
+        yield
+        print("torn down")
+        assert 0, "left"
+
+    @pytest.fixture
+    def missing():
+        assert 0, "no fixture"
+
+    def helper():
+        raise ValueError("first line")
+
+    def test_prints(left):
+        print("out")
+        print("err", file=sys.stderr)
+        assert 0
+
+    def test_torn(torn):
+        pass
+
+    def test_not_set_up(missing):
+        pass
+
+    def test_deep():
+        helper()
+
+    def test_both(torn):
+        print("both")
+        assert 1 == 2
+
+    def test_without_trace():
+        pytest.fail("no trace", pytrace=False)
+
+    @pytest.mark.xfail(strict=True)
+    def test_strict():
+        pass
+
+    @pytest.mark.xfail
+    def test_expected():
+        assert 3 == 4
+"""
 #: Projects, and the arguments with which both print the same.
 CASES: dict[str, tuple[dict[str, str], list[str]]] = {
     "repeats": (
@@ -116,6 +204,14 @@ CASES: dict[str, tuple[dict[str, str], list[str]]] = {
     "a hidden test": (
         {"conftest.py": STATUSES, "test_it.py": HIDDEN},
         ["", "-q"],
+    ),
+    "sections": (
+        {"conftest.py": SECTIONS, "test_it.py": SECTIONED},
+        ["", "-rA", "-rP --show-capture=stdout", "-rPX --show-capture=no", "-rP --tb=line"],
+    ),
+    "lines": (
+        {"test_it.py": LINES},
+        ["--tb=line", "--tb=line --show-capture=stderr", "--tb=line -q -rN --xfail-tb"],
     ),
 }
 

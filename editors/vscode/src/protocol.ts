@@ -224,12 +224,14 @@ export interface Output {
 
 /** A part of a test's captured output, with the heading that pytest gives it. */
 export interface OutputSection {
-  /** The heading, such as `Captured stdout setup`. Its second word names the stream. */
+  /** The heading, such as `Captured stdout setup`. Its second word names the stream, unless there is a `text`. */
   name: string;
   /** Number of Unicode scalar values. The sections of a stream follow one another in its text. */
   length: number;
   /** The index of the subtest that printed it, if it belongs to one. */
   subtest?: number;
+  /** Its text, if it is no captured output: a hook added it to a report of a test that passed. */
+  text?: string;
 }
 
 /** The durations of a test's phases, in milliseconds; a phase that did not run has none. */

@@ -277,13 +277,16 @@ pub struct PhaseDurations {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OutputSection {
-    /// The heading, such as `Captured stdout setup`. Its second word names the stream.
+    /// The heading, such as `Captured stdout setup`. Its second word names the stream, unless there is a `text`.
     pub name: String,
     /// Number of Unicode scalar values. The sections of a stream follow one another in its text.
     pub length: usize,
     /// The index of the subtest that printed it, if it belongs to one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subtest: Option<usize>,
+    /// Its text, if it is no captured output: a hook added it to a report of a test that passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
 }
 
 /// One of pytest's failed reports of a test.

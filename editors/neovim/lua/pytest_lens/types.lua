@@ -96,9 +96,10 @@
 
 ---A part of a test's captured output, with the heading that pytest gives it.
 ---@class pytest_lens.OutputSection
----@field name string The heading, such as `Captured stdout setup`. Its second word names the stream.
+---@field name string The heading, such as `Captured stdout setup`. Its second word names the stream, unless there is a `text`.
 ---@field length integer Number of Unicode scalar values. The sections of a stream follow one another in its text.
 ---@field subtest? integer The index of the subtest that printed it, if it belongs to one.
+---@field text? string Its text, if it is no captured output: a hook added it to a report of a test that passed.
 
 ---The durations of a test's phases, in milliseconds; a phase that did not run has none.
 ---@class pytest_lens.PhaseDurations

@@ -6,6 +6,7 @@ reports; those that reach `pytest_runtest_logreport` count.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from io import StringIO
 from types import TracebackType
 from typing import Any
@@ -256,9 +257,26 @@ class VerdictBuilder:
             if len(captured[key]) != len(whole):
                 # A text that was cut has no parts any more.
                 named = [section for section in named if _STREAMS[_heading(section["name"])] != key]
+        named = self._with_added(named)
         if named:
             captured["sections"] = named
         return captured
+
+    def _with_added(self, named: list[Message]) -> list[Message]:
+        """The sections with those that hooks added to the reports of a call that passed.
+
+        The text of a failure contains those of its report.
+        """
+        call, teardown = self._reports.get("call"), self._reports.get("teardown")
+        if call is None or not call.passed:
+            return named
+        own = list(_added(call))
+        of_teardown = _added(teardown) if teardown is not None and teardown.passed else ()
+        last = [section for section in of_teardown if "teardown" in section["name"]]
+        if not own and not last:
+            return named
+        at = next((i for i, one in enumerate(named) if "teardown" in one["name"]), len(named))
+        return [*named[:at], *own, *named[at:], *last]
 
     def _durations(self) -> Message:
         known = ((when, self._reports.get(when)) for when in _PHASES)
@@ -282,6 +300,14 @@ class VerdictBuilder:
         usual = ".".join(item.nodeid.split("::")[1:])
         is_usual = len(found) == 1 and "subtest" not in found[0] and found[0]["title"] == usual
         return [] if is_usual else found
+
+
+def _added(report: Any) -> Iterator[Message]:
+    """The sections of a report that are no captured output."""
+    for name, content in report.sections:
+        if _heading(name) not in _STREAMS:
+            text = cut(str(content))
+            yield {"name": str(name), "length": len(text), "text": text}
 
 
 def _heading(name: str) -> str:

@@ -175,8 +175,9 @@ def describe(error: BaseException) -> str:
     if isinstance(error, pytest.UsageError):
         # argparse puts its usage in front of what is wrong.
         text = "\n".join(str(argument) for argument in error.args)
-        wrong = text.rpartition("error: ")[2] if text.startswith("usage:") else text
-        return " ".join(line.strip() for line in wrong.splitlines())
+        if not text.startswith("usage:"):
+            return "\n".join(line.rstrip() for line in text.strip().splitlines())
+        return " ".join(line.strip() for line in text.rpartition("error: ")[2].splitlines())
     if isinstance(error, pytest.exit.Exception):
         return f"pytest.exit was called before any test: {error.msg}"
     cause, location, number = _origin(error, _root)

@@ -133,8 +133,8 @@ fn arguments(options: &arguments::Run) -> Vec<String> {
             arguments.push(format!("-{}", letter.repeat(count.into())));
         }
     }
-    // The styles `no` and `line` concern only the text printed here: other readers of the outcomes want the whole.
-    let tb = options.output.tb.iter().filter(|style| !matches!(style.as_str(), "no" | "line"));
+    // The style `no` concerns only the text printed here: other readers of the outcomes want the whole.
+    let tb = options.output.tb.iter().filter(|style| *style != "no");
     arguments.extend(tb.map(|style| format!("--tb={style}")));
     arguments
 }

@@ -29,6 +29,8 @@ pub(super) struct Section<'o> {
     pub text: &'o str,
     phase: Option<Phase>,
     subtest: Option<usize>,
+    /// A hook added it; the text of a failure contains such sections.
+    is_added: bool,
 }
 
 impl Section<'_> {
@@ -133,7 +135,7 @@ impl<'o> Entry<'o> {
     /// The captured output below it.
     pub(super) fn sections(&self) -> Vec<Section<'o>> {
         let mut sections = sections(self.outcome);
-        sections.retain(|section| self.has(section));
+        sections.retain(|section| !section.is_added && self.has(section));
         // Those of a subtest come before those of its test's teardown.
         sections.sort_by_key(|section| section.is_of_teardown());
         sections
@@ -162,6 +164,12 @@ pub(super) fn sections(outcome: &TestOutcome) -> Vec<Section<'_>> {
     let mut left = streams.map(|(name, text)| (name, text.as_deref().unwrap_or_default()));
     let mut found = Vec::new();
     for known in &outcome.sections {
+        if let Some(text) = &known.text {
+            let phase = if known.name.contains("teardown") { Phase::Teardown } else { Phase::Call };
+            let (name, phase) = (known.name.clone(), Some(phase));
+            found.push(Section { name, text, phase, subtest: known.subtest, is_added: true });
+            continue;
+        }
         let mut words = known.name.split(' ').skip(1);
         let (stream, phase) = (words.next(), words.next());
         let Some((_, text)) = left.iter_mut().find(|(name, _)| stream == Some(*name)) else { continue };
@@ -174,7 +182,7 @@ pub(super) fn sections(outcome: &TestOutcome) -> Vec<Section<'_>> {
             Some("teardown") => Some(Phase::Teardown),
             _ => None,
         };
-        found.push(Section { name: known.name.clone(), text: own, phase, subtest: known.subtest });
+        found.push(Section { name: known.name.clone(), text: own, phase, subtest: known.subtest, is_added: false });
     }
     // Nobody knows the phases of output that was read from a file, because the test's process had died.
     let unknown = left.into_iter().filter(|(_, text)| !text.is_empty());
@@ -183,6 +191,7 @@ pub(super) fn sections(outcome: &TestOutcome) -> Vec<Section<'_>> {
         text,
         phase: None,
         subtest: None,
+        is_added: false,
     }));
     found
 }
@@ -194,7 +203,7 @@ mod tests {
     use super::*;
 
     fn section(name: &str, length: usize, subtest: Option<usize>) -> OutputSection {
-        OutputSection { name: name.into(), length, subtest }
+        OutputSection { name: name.into(), length, subtest, text: None }
     }
 
     fn report(phase: Phase, title: &str, subtest: Option<usize>) -> FailedReport {

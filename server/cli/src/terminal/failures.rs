@@ -29,14 +29,36 @@ pub(crate) fn tracebacks(
     }
 }
 
-/// `path:line: message`, as pytest's `--tb=line` writes it.
-pub(crate) fn place_line(outcome: &TestOutcome) -> String {
-    let message = first_line(outcome.message.as_deref().unwrap_or_default());
-    let place = outcome.location.as_ref().map(|place| {
-        let path = place.uri.strip_prefix("file://").unwrap_or(&place.uri);
-        format!("{path}:{}", place.range.start.line + 1)
-    });
-    format!("{}: {message}", place.as_deref().unwrap_or(&outcome.id))
+/// A failed report as `--tb=line` has it: the short text of the failure, the output of set-up and call, and the place.
+pub(super) fn in_line_style(text: &mut String, entry: &Entry<'_>, options: &OutputOptions, style: Style) {
+    // The stacks of a test that was ended are not short.
+    let is_of_pytest = !matches!(&*entry.outcome.outcome, "timed_out" | "crashed");
+    if let Some(longrepr) = entry.longrepr.filter(|longrepr| is_of_pytest && !longrepr.trim().is_empty()) {
+        line(text, &coloured(longrepr.trim_end(), style));
+    }
+    let sections = entry.sections().into_iter().filter(|section| !section.is_of_teardown());
+    captured(text, sections.collect(), options, style);
+    line(text, &place_line(entry));
+}
+
+/// `path:line: message`, the line that raised. A failure without a place has the beginning of its text instead.
+fn place_line(entry: &Entry<'_>) -> String {
+    let outcome = entry.outcome;
+    let innermost = outcome.frames.last().filter(|_| entry.subtest.is_none()).map(|frame| &frame.location);
+    let message = match entry.longrepr {
+        // Its message is the reason to expect the failure.
+        Some(longrepr) if outcome.outcome == "xfailed" => longrepr.lines().find_map(|line| line.strip_prefix("E ")),
+        _ => entry.message,
+    };
+    let message = first_line(message.unwrap_or_default());
+    match (innermost.or(outcome.location.as_ref()), entry.longrepr) {
+        (Some(place), _) => {
+            let path = place.uri.strip_prefix("file://").unwrap_or(&place.uri);
+            format!("{path}:{}: {message}", place.range.start.line + 1)
+        }
+        (None, Some(longrepr)) => longrepr.chars().take(50).collect(),
+        (None, None) => format!("{}: {message}", outcome.id),
+    }
 }
 
 fn file_error(text: &mut String, error: &FileError, style: Style) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use pytest_lens_protocol::{Location, NodeId, Phase, TestOutcome};
 
 use super::entries::{self, Section};
-use super::failures::{captured, failure, reason};
+use super::failures::{captured, failure, in_line_style, reason};
 use super::statuses::{Status, is_in, statuses};
 use super::text::{before_teardown, colour_first_word, first_line, line, with_reason};
 use crate::options::arguments::OutputOptions;
@@ -86,7 +86,10 @@ pub(super) fn expected_failures(text: &mut String, report: &Report, options: &Ou
     for test in tests {
         for mut entry in entries::entries(test) {
             entry.title = NodeId::new(&test.id).dotted();
-            failure(text, &entry, report, options, style);
+            match options.tb() {
+                Some("line") => in_line_style(text, &entry, options, style),
+                _ => failure(text, &entry, report, options, style),
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use pytest_lens_protocol::{RunEnd, RunEndStatus};
 
 use super::counts::{colour, counts};
 use super::entries::{Entry, entries};
-use super::failures::{place_line, tracebacks};
+use super::failures::{in_line_style, tracebacks};
 use super::outcome_words::word;
 use super::text::{colour_first_word, first_line, line, short_line};
 use super::timings::table;
@@ -28,9 +28,10 @@ pub(crate) fn summary(report: &Report, options: &OutputOptions, style: Style) ->
     match options.tb() {
         Some("no") => {}
         Some("line") => {
-            if !report.failures.is_empty() {
+            tracebacks(&mut text, report, &errors, &[], options, style);
+            if !failures.is_empty() {
                 line(&mut text, &style.rule('=', "FAILURES"));
-                report.failures.iter().for_each(|outcome| line(&mut text, &place_line(outcome)));
+                failures.iter().for_each(|entry| in_line_style(&mut text, entry, options, style));
             }
         }
         _ => tracebacks(&mut text, report, &errors, &failures, options, style),

@@ -475,7 +475,15 @@ pub fn payloads() -> Vec<EventPayload> {
                     as_of: None,
                     before_teardown: None,
                     reports: vec![],
-                    sections: vec![OutputSection { name: "Captured stdout call".into(), length: 3, subtest: Some(0) }],
+                    sections: vec![
+                        OutputSection { name: "Captured stdout call".into(), length: 3, subtest: Some(0), text: None },
+                        OutputSection {
+                            name: "Screenshot".into(),
+                            length: 5,
+                            subtest: None,
+                            text: Some("a.png".into()),
+                        },
+                    ],
                     failed_reports: vec![FailedReport {
                         title: "test_a [i=1]".into(),
                         phase: Phase::Call,

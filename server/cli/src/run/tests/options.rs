@@ -71,12 +71,27 @@ async fn f1_what_is_listed_at_the_end_is_what_was_asked_for() {
     .F
     printed with -s
     sExXFFR.uF
+    ==================================== ERRORS ====================================
+    _________________________ ERROR at setup of test_setup _________________________
+    E   RuntimeError: no database
     =================================== FAILURES ===================================
-    t.py::TestA::test_bad[1-x]: AssertionError: assert 1 == 2
-    t.py::test_setup: RuntimeError: no database
-    t.py::test_slow: still running after 2 s
+        def test_bad():
+            x = 1
+    >       assert x == 2
+    E       assert 1 == 2
+
+    t.py:7: AssertionError
+    ------------------------------- Captured stdout --------------------------------
+    to standard output
+    --------------------------------- Captured log ---------------------------------
+    WARNING  root:t.py:5 careful
+        def test_bad():
+            x = 1
+    >       assert x
+    /repo/t.py:40: still running after 2 s
     t.py::test_crash: ended by SIGSEGV
-    t.py::test_subs: 1 subtest failed
+    E   assert 0
+    E   assert 0
     3 failed, 1 timed out, 1 crashed, 2 passed, 1 skipped, 1 not run, 1 xfailed, 1 xpassed, 1 error, 1 rerun in 0.12s
     ");
 }
