@@ -346,8 +346,8 @@ class ImpactReason(TypedDict):
       configuration), ``stat`` (a file, if the test asks for the existence, size or time of files),
       ``process``, ``network`` or ``extension`` (nobody can know what the test depends on),
       ``not_passed`` (its last outcome is no pass), ``unknown``.
-    * ``name``: The name of the input, such as ``pkg/core.py::parse``, or the last outcome; may be
-      empty.
+    * ``name``: The name of the input, such as ``pkg/core.py::parse`` (``*`` stands for the names of
+      all variables), or the last outcome; may be empty.
     """
 
     kind: str

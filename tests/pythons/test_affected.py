@@ -354,6 +354,22 @@ def test_an_earlier_change_does_not_hide_the_one_that_is_asked_for(tmp_path: Pat
 
 
 @pytest.mark.skipif(not RECORDS, reason="nothing is recorded")
+def test_who_reads_which_variables_there_are_is_affected_by_a_further_one(tmp_path: Path) -> None:
+    tests = """
+        import os
+        def test_all(): assert "NO_SUCH" not in list(os.environ)
+        def test_one(): assert os.environ.get("LIMIT", "1") in ("1", "2")
+    """
+    files = {"pytest-lens.toml": FILES["pytest-lens.toml"], "test_v.py": tests}
+    project = Project(tmp_path, files)
+    assert project.affected() == set()
+    assert project.affected(LIMIT="2") == {"test_all", "test_one"}
+    assert project.affected(OTHER="") == {"test_all"}
+    told = project.run("--affected", "--explain", "test_v.py::test_all", OTHER="").stdout
+    assert "it reads which environment variables there are, and one came or went since" in told
+
+
+@pytest.mark.skipif(not RECORDS, reason="nothing is recorded")
 def test_nobody_knows_what_a_folder_held_that_changed_during_the_run(tmp_path: Path) -> None:
     tests = """
         import contextlib, os

@@ -120,7 +120,8 @@ pub struct ImpactReason {
     /// configuration), `stat` (a file, if the test asks for the existence, size or time of files), `process`, `network`
     /// or `extension` (nobody can know what the test depends on), `not_passed` (its last outcome is no pass), `unknown`.
     pub kind: String,
-    /// The name of the input, such as `pkg/core.py::parse`, or the last outcome; may be empty.
+    /// The name of the input, such as `pkg/core.py::parse` (`*` stands for the names of all variables), or the last
+    /// outcome; may be empty.
     pub name: String,
 }
 

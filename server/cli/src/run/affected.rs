@@ -322,6 +322,10 @@ fn because(test: &str, id: &str, reason: &ImpactReason, passed_ms: u64) -> Strin
     match kind.as_str() {
         "function" | "file" => format!("`{name}`, which {it} uses, changed{since}"),
         "folder" => format!("the folder `{name}`, which {it} lists, changed{since}"),
+        // Stands for the names of all variables.
+        "variable" if name == "*" => {
+            format!("{it} reads which environment variables there are, and one came or went{since}")
+        }
         "variable" => format!("the environment variable `{name}`, which {it} reads, changed{since}"),
         "stat" => format!("{it} asks for the existence, size or time of files, and `{name}` changed{since}"),
         "environment" => format!("the interpreter, its packages, pytest's arguments or their variables changed{since}"),

@@ -38,9 +38,14 @@ pub(crate) fn folders(folder: &Path) -> impl Iterator<Item = PathBuf> {
 
 /// The Python files among them, relative to `root`.
 pub(crate) fn sources(root: &Path, folder: &Path) -> impl Iterator<Item = String> {
-    let files = entries(folder).map(DirEntry::into_path);
-    let files = files.filter(|path| path.extension().is_some_and(|extension| extension == "py") && path.is_file());
-    files.filter_map(|path| relative(root, &path))
+    entries(folder).filter_map(|entry| source(root, &entry))
+}
+
+/// The name of an entry, if it is a Python file.
+fn source(root: &Path, entry: &DirEntry) -> Option<String> {
+    let path = entry.path();
+    let is_source = path.extension().is_some_and(|extension| extension == "py") && path.is_file();
+    is_source.then(|| relative(root, path)).flatten()
 }
 
 /// The sources of the package that a source belongs to, itself included if it exists; only itself if there is none.
@@ -58,10 +63,17 @@ pub(crate) struct Link {
     to: PathBuf,
 }
 
-/// The links among the project's own entries.
-pub(crate) fn links(root: &Path) -> Vec<Link> {
-    let links = entries(root).filter(DirEntry::path_is_symlink).map(DirEntry::into_path).filter(|path| path != root);
-    links.filter_map(|at| Some(Link { to: at.canonicalize().ok()?, at })).collect()
+/// The Python files among the project's own entries, and the links.
+pub(crate) fn sources_and_links(root: &Path) -> (Vec<String>, Vec<Link>) {
+    let (mut sources, mut links) = (Vec::new(), Vec::new());
+    for entry in entries(root) {
+        sources.extend(source(root, &entry));
+        if entry.path_is_symlink() && entry.path() != root {
+            let at = entry.into_path();
+            links.extend(at.canonicalize().ok().map(|to| Link { at, to }));
+        }
+    }
+    (sources, links)
 }
 
 /// The further names of a file, relative to the root, by which links lead to it.
@@ -122,7 +134,7 @@ mod tests {
         for (at, to) in [("package", "real"), ("mod.py", "real/deep/x.py"), ("lost", "nowhere")] {
             std::os::unix::fs::symlink(to, root.join(at)).unwrap();
         }
-        let links = links(&root);
+        let (_, links) = sources_and_links(&root);
         let names = |path: &str| {
             let mut names = names_by_links(&root, &links, path);
             names.sort();

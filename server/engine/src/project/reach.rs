@@ -35,13 +35,14 @@ impl<'p> Reach<'p> {
     /// The present sources; of deleted ones among `changed`, it is still known who imports them. Blocks.
     pub(crate) fn new<'a>(project: &'p Project, changed: impl Iterator<Item = &'a String>) -> Self {
         let (root, pytest) = (&project.state.root, project.state.pytest.load_full());
-        let mut files: HashMap<_, _> = project_files::sources(root, root)
+        let (sources, links) = project_files::sources_and_links(root);
+        let mut files: HashMap<_, _> = sources
+            .into_iter()
             .filter_map(|path| project.state.analyses.of(&root.join(&path), &pytest).map(|analysis| (path, analysis)))
             .collect();
         let sources = files.keys().cloned().collect();
         let collected: BTreeSet<String> =
             project.state.inventory.load().files.iter().map(|file| file.path.to_string()).collect();
-        let links = project_files::links(root);
         let is_test = |path: &str| collected.contains(path) || pytest.is_test_file(Path::new(path));
         let mut tests: BTreeSet<String> =
             files.keys().filter(|path| is_test(path)).chain(&collected).cloned().collect();
