@@ -60,7 +60,7 @@ pub(crate) async fn of_run(
     let mut failed = Vec::new();
     if narrow::continues_last(options) {
         let named = selectors::node_ids(root, wanted.selectors)?;
-        failed = narrow::previously_failed(&client, &named, |_| false, options.last_failed).await?;
+        failed = narrow::previously_failed(&client, root, &named, &options.passed, options.last_failed).await?;
     }
     let wanted = if failed.is_empty() { wanted } else { Wanted { selectors: &failed, ..wanted } };
     let Some(base) = &options.affected else { return listed(&client, root, wanted, out).await };

@@ -46,7 +46,7 @@ pub(super) async fn run_tests(
     let mut remarks = Remarks::default();
     let mut wanted = wanted;
     if given.failed {
-        wanted.ids = narrow::previously_failed(&project.client, &wanted.ids, |_| false, true).await?;
+        wanted.ids = narrow::previously_failed(&project.client, root, &wanted.ids, &[], true).await?;
         if wanted.ids.is_empty() {
             return Ok("NO TESTS RAN: no selected test failed when it last ran\n".into());
         }

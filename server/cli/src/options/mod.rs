@@ -2,6 +2,7 @@
 
 pub(crate) mod addopts;
 pub(crate) mod arguments;
+pub(crate) mod collecting;
 mod files;
 #[cfg(test)]
 mod options_page;

@@ -1,36 +1,69 @@
 //! Narrows the selected tests by the recorded outcomes and by shard.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
+use std::path::Path;
 
-use pytest_lens_protocol::{Request, Response};
+use pytest_lens_protocol::{NodeId, Request, Response};
 
 use crate::engine::client::Client;
 use crate::engine::{inventory, shards};
 use crate::failure::Failure;
-use crate::options::{arguments, selectors};
+use crate::options::{addopts, arguments, collecting, selectors};
+use crate::paths::path_of_uri;
 
-/// The selected tests that failed when they last ran, or all from the first of them on. Empty if none failed. `leave_out`:
-/// whether pytest's options leave out a test.
+/// The selected tests that failed when they last ran, or all from the first of them on, and the files that can't be
+/// collected. Empty if there are none. `passed`: pytest's options, which may leave out tests.
 pub(crate) async fn previously_failed(
     client: &Client,
+    root: &Path,
     selected: &[String],
-    leave_out: impl Fn(&str) -> bool,
+    passed: &[String],
     only_failed: bool,
 ) -> Result<Vec<String>, Failure> {
     let recorded = last_failed(client).await?;
-    let is_named = |id: &str| selected.is_empty() || selected.iter().any(|wanted| selectors::covers(wanted, id));
-    let is_selected = |id: &str| is_named(id) && !leave_out(id);
-    let recorded: HashSet<String> = recorded.into_iter().filter(|id| is_selected(id)).collect();
-    if recorded.is_empty() {
+    let is_selected = |id: &str| is_named(selected, id) && !addopts::leave_out(root, id, passed);
+    let recorded: BTreeSet<String> = recorded.into_iter().filter(|id| is_selected(id)).collect();
+    let broken = broken(client, root, selected, passed).await?;
+    if recorded.is_empty() && (broken.is_empty() || !only_failed) {
         return Ok(Vec::new());
     }
-    // The run itself reports errors of collection.
-    client.collect().await.ok();
-    let known = inventory::inventory(client).await?.into_iter().map(|node| node.node_id);
-    if only_failed {
-        return Ok(known.filter(|id| recorded.contains(id)).collect());
+    let known: Vec<String> = inventory::inventory(client).await?.into_iter().map(|node| node.node_id).collect();
+    let mut left: Vec<String> = if only_failed {
+        known.iter().filter(|id| recorded.contains(*id)).cloned().collect()
+    } else {
+        known.iter().filter(|id| is_selected(id)).skip_while(|id| !recorded.contains(*id)).cloned().collect()
+    };
+    if collecting::word(passed).is_some() {
+        // Tests that only this command line has are not known, but their files are.
+        let known: HashSet<&String> = known.iter().collect();
+        let unknown = recorded.iter().filter(|id| !known.contains(id)).map(|id| NodeId::new(id).file());
+        let files: BTreeSet<&str> = unknown.filter(|file| root.join(file).exists()).collect();
+        left.extend(files.into_iter().map(str::to_owned));
     }
-    Ok(known.filter(|id| is_selected(id)).skip_while(|id| !recorded.contains(id)).collect())
+    left.extend(broken);
+    Ok(left)
+}
+
+fn is_named(selected: &[String], id: &str) -> bool {
+    selected.is_empty() || selected.iter().any(|wanted| selectors::covers(wanted, id))
+}
+
+/// The selected files that can't be collected. Collects if necessary.
+async fn broken(
+    client: &Client,
+    root: &Path,
+    selected: &[String],
+    passed: &[String],
+) -> Result<BTreeSet<String>, Failure> {
+    // If nothing can be collected, the run says so.
+    client.collect().await.ok();
+    let errors = client.collect_errors().await?;
+    let files = errors.iter().map(|error| path_of_uri(&error.uri, root));
+    let is_selected = |file: &String| {
+        let is_part = |wanted: &String| selectors::covers(file, wanted);
+        (is_named(selected, file) || selected.iter().any(is_part)) && !addopts::leave_out(root, file, passed)
+    };
+    Ok(files.filter(is_selected).collect())
 }
 
 /// Whether a run continues with the failures of the last one.
@@ -58,20 +91,30 @@ pub(crate) async fn clear(client: &Client) -> Result<(), Failure> {
     }
 }
 
-/// One shard of the tests that the ids and expressions select, as if there were no others.
+/// One shard of the tests that the ids and expressions select, as if there were no others. Files that can't be collected
+/// are in each: nobody knows their tests.
 pub(crate) async fn shard_of(
     client: &Client,
+    root: &Path,
     mut node_ids: Vec<String>,
     shard: (u32, u32),
     options: &arguments::Run,
 ) -> Result<Vec<String>, Failure> {
+    if let Some(word) = collecting::word(&options.passed) {
+        return Err(Failure::usage(format!(
+            "`--shard` does not know the tests of `{word}`: write it in `addopts` of pytest's configuration instead"
+        )));
+    }
+    let broken = broken(client, root, &node_ids, &options.passed).await?;
     let strategy = &options.strategy.name;
     if let Some(filtered) = inventory::filtered(client, &options.filter).await? {
         let named = shards::tests(client, node_ids, (1, 1), strategy).await?;
         node_ids = named.into_iter().filter(|id| filtered.contains(id)).collect();
         if node_ids.is_empty() {
-            return Ok(node_ids);
+            return Ok(broken.into_iter().collect());
         }
     }
-    shards::tests(client, node_ids, shard, strategy).await
+    let mut tests = shards::tests(client, node_ids, shard, strategy).await?;
+    tests.extend(broken);
+    Ok(tests)
 }

@@ -1,4 +1,4 @@
-//! Which of the selected tests run first: `--ff` and `--nf`, by the recorded outcomes.
+//! Which of the selected tests run first: `--ff` and `--nf`, by the recorded outcomes; with `--sw` all in pytest's order.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use pytest_lens_protocol::{EventPayload, NodeId, Request, Response};
 
-use super::narrow::last_failed;
+use super::narrow::{is_stepwise, last_failed};
 use crate::engine::client::Client;
 use crate::engine::inventory;
 use crate::failure::Failure;
@@ -15,6 +15,11 @@ use crate::options::arguments;
 
 /// The ids of the tests that run before the others, in their order.
 pub(super) async fn first(client: &Client, root: &Path, options: &arguments::Run) -> Result<Vec<String>, Failure> {
+    if is_stepwise(options) {
+        // Otherwise several runners begin with the longest, and the next run with the first failure in this order.
+        client.collect().await.ok();
+        return Ok(inventory::inventory(client).await?.into_iter().map(|node| node.node_id).collect());
+    }
     // Of tests that failed, and no others, each runs first.
     let failed_first = options.failed_first && !options.last_failed;
     if !failed_first && !options.new_first {

@@ -11,7 +11,7 @@ use super::order;
 use crate::engine::client::{Client, Log};
 use crate::failure::{Failure, exit};
 use crate::options::values::Distribution;
-use crate::options::{addopts, arguments};
+use crate::options::{addopts, arguments, collecting};
 use crate::results::report::Report;
 
 /// The answer to the request for a run.
@@ -41,7 +41,7 @@ pub(crate) async fn start(
         clear(&client).await?;
     }
     let mut node_ids = node_ids;
-    if let Some(base) = &options.affected {
+    if let (Some(base), None) = (&options.affected, collecting::word(&options.passed)) {
         let mut narrowed = affected::narrow(&client, root, node_ids, base).await?;
         let count = narrowed.node_ids.len();
         narrowed.node_ids.retain(|id| !addopts::leave_out(root, id, &options.passed));
@@ -57,9 +57,13 @@ pub(crate) async fn start(
         report.left_out = narrowed.left_out;
         node_ids = narrowed.node_ids;
     }
-    if continues_last(options) {
-        let leave_out = |id: &str| addopts::leave_out(root, id, &options.passed);
-        let left = previously_failed(&client, &node_ids, leave_out, options.last_failed).await?;
+    let changed = collecting::word(&options.passed);
+    if let Some(word) =
+        changed.filter(|_| options.affected.is_some() || (continues_last(options) && !options.last_failed))
+    {
+        report.note = Some(format!("`{word}` changes which tests there are: all selected tests run"));
+    } else if continues_last(options) {
+        let left = previously_failed(&client, root, &node_ids, &options.passed, options.last_failed).await?;
         if left.is_empty() && options.last_failed && options.no_failures.as_deref() == Some("none") {
             return Ok(Started::Empty {
                 why: format!(
@@ -77,7 +81,7 @@ pub(crate) async fn start(
         }
     }
     if let Some(shard) = options.shard {
-        node_ids = shard_of(&client, node_ids, shard, options).await?;
+        node_ids = shard_of(&client, root, node_ids, shard, options).await?;
         if node_ids.is_empty() {
             let (index, total) = shard;
             let why = format!("shard {index}/{total} of the selected tests is empty");

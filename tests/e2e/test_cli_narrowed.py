@@ -1,0 +1,79 @@
+"""Runs that the history or a shard narrows leave out nothing that would fail."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from command_line import Told, lens
+from world import Project, World
+
+BROKEN = "import no_such_module\n"
+DOCTEST = 'def f():\n    """\n    >>> 1\n    2\n    """\n'
+OPTIONS = ("--doctest-modules", "-o", "python_files=*_?.py")
+
+
+def run(world: World, project: Project, *words: str) -> Told:
+    return lens(world, "run", "-q", *words, cwd=project.root)
+
+
+def test_every_shard_has_the_files_that_cannot_be_collected(world: World, tmp_path: Path) -> None:
+    files = {f"test_{number}.py": "def test(): pass\n" for number in range(3)}
+    project = Project(tmp_path / "project", {**files, "test_broken.py": BROKEN})
+    for shard in ("1/2", "2/2"):
+        words = ("--shard", shard)
+        told = run(world, project, *words)
+        assert (told.status, "ERROR test_broken.py" in told.out) == (2, True), told
+        assert run(world, project, *words, "--ignore=test_broken.py").status == 0
+        assert run(world, project, *words, "test_0.py", "test_1.py").status == 0
+        assert run(world, project, *words, "-k", "test").status == 2
+
+
+def test_failed_files_run_again_until_they_can_be_collected(world: World, tmp_path: Path) -> None:
+    files = {"test_a.py": "def test_a(): assert 0\n", "test_broken.py": BROKEN}
+    project = Project(tmp_path / "project", files)
+    assert run(world, project).status == 2
+    project.write("test_a.py", "def test_a(): pass\n")
+    for option in ("--lf", "--lf", "--sw"):
+        told = run(world, project, option)
+        assert (told.status, "ERROR test_broken.py" in told.out) == (2, True), told
+    project.write("test_broken.py", "def test_b(): pass\n")
+    told = run(world, project, "--lf")
+    assert (told.status, "2 passed" in told.out) == (0, True), told
+
+
+def test_options_that_decide_which_tests_there_are_leave_none_out(
+    world: World, tmp_path: Path
+) -> None:
+    tests = "def test_a(): assert {}\ndef test_b(): pass\n"
+    files = {
+        "m.py": DOCTEST,
+        "test_t.py": tests.format(0),
+        "check_c.py": "def test_c(): assert 0\n",
+    }
+    project = Project(tmp_path / "project", files)
+    assert "3 failed, 1 passed" in run(world, project, *OPTIONS).out
+    project.write("test_t.py", tests.format(1))
+    told = run(world, project, *OPTIONS, "--lf")
+    assert told.status == 1
+    assert "FAILED m.py::m.f" in told.out and "FAILED check_c.py::test_c" in told.out
+    told = run(world, project, *OPTIONS, "--sw")
+    assert (told.status, "FAILED check_c.py::test_c" in told.out) == (2, True), told
+    assert "`--doctest-modules` changes which tests there are: all selected tests run" in told.err
+    told = run(world, project, *OPTIONS, "--shard", "1/2")
+    assert told.status == 4
+    assert "`--shard` does not know the tests of `--doctest-modules`" in told.err
+
+
+def test_stepwise_goes_on_with_the_first_failure_whatever_ran_beside_it(
+    world: World, tmp_path: Path
+) -> None:
+    fast = "".join(f"def test_a{number}(): pass\n" for number in range(7))
+    slow = "".join(f"def test_{name}(): time.sleep(0.1); assert {{0}}\n" for name in "xyz")
+    text = "import time\n" + fast + "def test_last(): assert 0\n" + slow
+    project = Project(tmp_path / "project", {"test_s.py": text.format(1)})
+    assert "1 failed, 10 passed" in run(world, project, "-n2").out
+    project.write("test_s.py", text.format(0))
+    assert run(world, project, "--sw", "-n2").status == 2
+    project.write("test_s.py", text.format(1))
+    told = run(world, project, "--sw", "-n2")
+    assert (told.status, "FAILED test_s.py::test_last" in told.out) == (2, True), told
