@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::time::SystemTime;
 
-use pytest_lens_protocol::{EventPayload, NodeId, Request, Response};
+use pytest_lens_protocol::{EventPayload, NodeId, Request, Response, WorkerCount};
 
 use super::narrow::{is_stepwise, last_failed};
 use crate::engine::client::Client;
@@ -15,8 +15,8 @@ use crate::options::arguments;
 
 /// The ids of the tests that run before the others, in their order.
 pub(super) async fn first(client: &Client, root: &Path, options: &arguments::Run) -> Result<Vec<String>, Failure> {
-    if is_stepwise(options) {
-        // Otherwise several runners begin with the longest, and the next run with the first failure in this order.
+    if is_stepwise(options) && !matches!(options.workers, Some(WorkerCount::Fixed(0 | 1))) {
+        // Several runners would begin with the longest, and the next run begins with the first failure in this order.
         client.collect().await.ok();
         return Ok(inventory::inventory(client).await?.into_iter().map(|node| node.node_id).collect());
     }

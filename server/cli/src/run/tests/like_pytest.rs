@@ -172,6 +172,9 @@ async fn a_step_and_a_distributed_limit_interrupt() {
         let fake = Fake::new(|request| match request {
             Request::RunStream { .. } => Response::RunStarted { run_id: "r".into(), total_tests: 0 },
             Request::GetLastFailed { .. } => Response::TestList { node_ids: Vec::new() },
+            Request::GetInventory { .. } => {
+                Response::InventoryData { nodes: Vec::new(), hash: String::new(), collected_at: 0 }
+            }
             _ => Response::Pong,
         });
         let (_, ended) = play_with(&fake.with_events(fails()), &format!("-q {line}")).await;

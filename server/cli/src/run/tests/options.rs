@@ -261,6 +261,7 @@ async fn the_order_and_the_runners_are_asked_for() {
         ("--cache-clear -n3 --dist loadscope", Some(3), "", "--cache-clear", true),
         ("--ff --lf --dist worksteal", None, "", "", false),
         ("-n 2 --maxprocesses 0 --dist loadfile -d", Some(2), "", "", true),
+        ("--sw -n 3", Some(3), "a.py::t1 b.py::t1 b.py::t2", "", false),
         ("-n0 --verbosity=-1 --sw-reset", Some(1), "", "--verbosity=-1", false),
     ] {
         play_with(&recorded, line).await.1.unwrap_err();
