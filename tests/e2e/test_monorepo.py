@@ -156,3 +156,30 @@ async def test_b11_an_editor_sees_one_item_for_each_project(world: World, projec
     ran = await editor.run(document.cursor("def test_v"))
     assert ran.outcomes == {"test_v": "passed"}
     await editor.stop()
+
+
+def test_a_report_has_the_projects_and_files_that_cannot_be_collected(
+    world: World, tmp_path: Path
+) -> None:
+    files = {
+        "pytest.ini": "[pytest]\n",
+        "test_root.py": "def test_r(): pass\n",
+        "b/pytest.ini": "[pytest]\n",
+        "b/conftest.py": "raise RuntimeError('<no>')\n",
+        "b/test_b.py": "def test_b(): pass\n",
+        "e/pytest.ini": "[pytest]\n",
+        "e/test_e.py": "import no_such_module\n",
+    }
+    project = Project(tmp_path / "project", files)
+    told = lens(world, "run", "--junitxml=report.xml", cwd=project.root)
+    assert told.status == 2, told
+    suites = list(xml.parse(project.root / "report.xml").iter("testsuite"))
+    assert sum(int(suite.get("errors", 0)) for suite in suites) == 2
+    errors = {
+        case.get("name"): error.text or ""
+        for suite in suites
+        for case in suite.iter("testcase")
+        for error in case.iter("error")
+    }
+    assert set(errors) == {"b.conftest", "e.test_e"}
+    assert "<no>" in errors["b.conftest"] and "no_such_module" in errors["e.test_e"]

@@ -10,11 +10,19 @@ pub(super) fn part_file(tmp_dir: &Path) -> PathBuf {
     tmp_dir.join(format!("junit-{}-{}.xml", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)))
 }
 
-/// Writes the report, and removes those of the parts. `parts`: their projects' folders and their files.
-pub(super) async fn write(report: PathBuf, parts: Vec<(String, PathBuf)>) {
+/// A file or a project that could not be collected, of which pytest writes no report.
+pub(super) struct MissingCase {
+    /// The module's name from the root; empty if it is no file's error.
+    pub name: String,
+    pub text: String,
+}
+
+/// Writes the report, and removes those of the parts. `parts`: their projects' folders and their files; `missing`: further
+/// errors.
+pub(super) async fn write(report: PathBuf, parts: Vec<(String, PathBuf)>, missing: Vec<MissingCase>) {
     let writing = tokio::task::spawn_blocking(move || {
         let read = parts.iter().filter_map(|(path, file)| Some((path.as_str(), std::fs::read_to_string(file).ok()?)));
-        let whole = merged(read);
+        let whole = merged(read, &missing);
         let folder = report.parent().map_or(Ok(()), std::fs::create_dir_all);
         if let Err(error) = folder.and_then(|()| std::fs::write(&report, whole)) {
             tracing::error!(%error, report = %report.display(), "the JUnit report can't be written");
@@ -27,13 +35,28 @@ pub(super) async fn write(report: PathBuf, parts: Vec<(String, PathBuf)>) {
     let _ = writing.await;
 }
 
-fn merged<'p>(parts: impl Iterator<Item = (&'p str, String)>) -> String {
+fn merged<'p>(parts: impl Iterator<Item = (&'p str, String)>, missing: &[MissingCase]) -> String {
     let mut whole = String::from("<?xml version=\"1.0\" encoding=\"utf-8\"?><testsuites name=\"pytest tests\">");
     for (path, text) in parts {
         let begin = text.find("<testsuite ").unwrap_or(text.len());
         let end = text.rfind("</testsuites>").unwrap_or(text.len());
         let suites = text.get(begin..end).unwrap_or_default();
         whole.push_str(&if path.is_empty() { suites.to_owned() } else { renamed(suites, path) });
+    }
+    if !missing.is_empty() {
+        let count = missing.len();
+        whole.push_str(&format!(
+            "<testsuite name=\"pytest\" errors=\"{count}\" failures=\"0\" skipped=\"0\" tests=\"{count}\">"
+        ));
+        for MissingCase { name, text } in missing {
+            let name = if name.is_empty() { "collection" } else { name };
+            let (name, text) = (escaped(name), escaped(text));
+            // As pytest writes a file that can't be collected.
+            whole.push_str(&format!(
+                "<testcase classname=\"\" name=\"{name}\"><error message=\"collection failure\">{text}</error></testcase>"
+            ));
+        }
+        whole.push_str("</testsuite>");
     }
     whole.push_str("</testsuites>");
     whole
@@ -72,6 +95,8 @@ fn with_value(tag: &str, attribute: &str, change: impl Fn(&str) -> String) -> St
 }
 
 fn escaped(text: &str) -> String {
+    // XML has no other control characters.
+    let text: String = text.chars().filter(|c| !c.is_control() || matches!(c, '\t' | '\n' | '\r')).collect();
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
@@ -93,7 +118,7 @@ mod tests {
             "<testcase classname=\"test_b.T\" name=\"test[&gt;]\" file=\"test_b.py\"><failure message=\"a &lt;testcase \
              classname=&quot;x&quot;\">text</failure></testcase><testcase classname=\"\" name=\"test_c\" />",
         );
-        let whole = merged([("", own), ("pkg/a&b", inner)].into_iter());
+        let whole = merged([("", own), ("pkg/a&b", inner)].into_iter(), &[]);
         assert_eq!(
             whole,
             "<?xml version=\"1.0\" encoding=\"utf-8\"?><testsuites name=\"pytest tests\"><testsuite name=\"pytest\" \
@@ -102,6 +127,18 @@ mod tests {
              file=\"pkg/a&amp;b/test_b.py\"><failure message=\"a &lt;testcase classname=&quot;x&quot;\">text</failure>\
              </testcase><testcase classname=\"\" name=\"pkg.a&amp;b.test_c\" /></testsuite></testsuites>"
         );
-        assert_eq!(merged([("a", String::new())].into_iter()).matches("testsuite ").count(), 0);
+        assert_eq!(merged([("a", String::new())].into_iter(), &[]).matches("testsuite ").count(), 0);
+    }
+
+    #[test]
+    fn what_pytest_does_not_report_is_an_error() {
+        let missing = ["b.conftest", ""].map(|name| MissingCase { name: name.into(), text: "<E>\u{1b}[0m".into() });
+        assert_eq!(
+            merged(std::iter::empty(), &missing),
+            "<?xml version=\"1.0\" encoding=\"utf-8\"?><testsuites name=\"pytest tests\"><testsuite name=\"pytest\" \
+             errors=\"2\" failures=\"0\" skipped=\"0\" tests=\"2\"><testcase classname=\"\" name=\"b.conftest\"><error \
+             message=\"collection failure\">&lt;E&gt;[0m</error></testcase><testcase classname=\"\" name=\"collection\"><error \
+             message=\"collection failure\">&lt;E&gt;[0m</error></testcase></testsuite></testsuites>"
+        );
     }
 }

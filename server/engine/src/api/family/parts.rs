@@ -10,14 +10,16 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use pytest_lens_protocol::{CollectError, ErrorCode, FileSkip, RunStart};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
+use url::Url;
 
-use super::junit;
+use super::junit::{self, MissingCase};
 use super::run::{Leaf, no_tests, of_leaf, refusal_of};
 use super::split::PartArguments;
 use crate::api::run::{enter, gone, handle, prepare};
 use crate::api_error::Refusal;
 use crate::engine::Shared;
 use crate::idle_projects::{self, WARM};
+use crate::model::import_graph::relative;
 use crate::model::prefix::Prefix;
 use crate::model::verbosity;
 use crate::project::Project;
@@ -156,6 +158,8 @@ async fn carry_out(
     let (mut known, mut new, mut refused) = (0, Vec::new(), None);
     let mut start = RunStart { run_id: work.run.id.clone(), total: 0, ids: None, deselected: 0, ..RunStart::default() };
     let (mut is_whole, mut errors) = (true, Vec::new());
+    // Those of parts for which pytest writes no report.
+    let mut unreported = Vec::new();
     // Ends when all parts have.
     while let Some(found) = found.recv().await {
         known += 1;
@@ -170,6 +174,10 @@ async fn carry_out(
                     return drop(begun.send(Err(refusal)));
                 }
                 work.run.add_problem(place, refusal.to_string());
+                match refusal.errors.as_slice() {
+                    [] => unreported.push(MissingCase { name: String::new(), text: refusal.message.clone() }),
+                    errors => unreported.extend(errors.iter().map(|error| missing_case(&work.outer, error))),
+                }
                 errors.extend(refusal.errors.iter().cloned());
                 refused.get_or_insert(refusal);
             }
@@ -194,6 +202,9 @@ async fn carry_out(
             planned.problems.into_iter().for_each(|problem| work.run.add_problem(planned.place, problem));
             start.total += planned.ids.len();
             start.deselected += planned.deselected;
+            if planned.part.is_none() {
+                unreported.extend(planned.errors.iter().map(|error| missing_case(&work.outer, error)));
+            }
             ids.extend(planned.ids);
             errors.extend(planned.errors);
             collect_reports.extend(planned.collect_reports);
@@ -226,9 +237,17 @@ async fn carry_out(
     if let Some(report) = report {
         let mut reports: Vec<Report> = parts.join_all().await.into_iter().flatten().collect();
         reports.sort_unstable();
-        junit::write(report, reports.into_iter().map(|(_, path, file)| (path, file)).collect()).await;
+        junit::write(report, reports.into_iter().map(|(_, path, file)| (path, file)).collect(), unreported).await;
     }
     work.outer.record(Command::JointEnded { run: Arc::clone(&work.run) });
+}
+
+/// An error of collection for the JUnit report, named as pytest names a file.
+fn missing_case(outer: &Project, error: &CollectError) -> MissingCase {
+    let path = Url::parse(&error.uri).ok().and_then(|uri| uri.to_file_path().ok());
+    let name = path.and_then(|path| relative(&outer.state.root, &path)).unwrap_or_default();
+    let name = name.strip_suffix(".py").unwrap_or(&name).replace('/', ".");
+    MissingCase { name, text: error.longrepr.clone().unwrap_or_else(|| error.message.clone()) }
 }
 
 /// Lets parts run in their order, as many at a time as are allowed.
