@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from command_line import Told, lens
+from daemon import Daemon
 from world import Project, World
 
 BROKEN = "import no_such_module\n"
@@ -26,6 +27,21 @@ def test_every_shard_has_the_files_that_cannot_be_collected(world: World, tmp_pa
         assert run(world, project, *words, "--ignore=test_broken.py").status == 0
         assert run(world, project, *words, "test_0.py", "test_1.py").status == 0
         assert run(world, project, *words, "-k", "test").status == 2
+
+
+def test_a_daemon_says_which_files_cannot_be_collected_whenever_it_is_asked(
+    world: World, tmp_path: Path
+) -> None:
+    project = Project(
+        tmp_path / "project", {"test_a.py": "def test(): pass\n", "test_b.py": BROKEN}
+    )
+    daemon = Daemon(world)
+    try:
+        for words in ((), ("--shard", "1/1"), ("--lf",)):
+            told = run(world, project, "--connect", daemon.socket, *words)
+            assert (told.status, "ERROR test_b.py" in told.out) == (2, True), told
+    finally:
+        daemon.end()
 
 
 def test_failed_files_run_again_until_they_can_be_collected(world: World, tmp_path: Path) -> None:

@@ -55,7 +55,8 @@ impl Client {
 
     /// The present errors of collection.
     pub(crate) async fn collect_errors(&self) -> Result<Vec<CollectError>, Failure> {
-        let mut log = self.log();
+        // Also a daemon's log says from its beginning which there are.
+        let mut log = Log { cursor: 0 };
         let mut errors = Vec::new();
         loop {
             let events = log.next(self, 0).await?;
