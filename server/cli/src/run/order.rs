@@ -17,8 +17,7 @@ use crate::options::arguments;
 pub(super) async fn first(client: &Client, root: &Path, options: &arguments::Run) -> Result<Vec<String>, Failure> {
     if is_stepwise(options) && !matches!(options.workers, Some(WorkerCount::Fixed(0 | 1))) {
         // Several runners would begin with the longest, and the next run begins with the first failure in this order.
-        client.collect().await.ok();
-        return Ok(inventory::inventory(client).await?.into_iter().map(|node| node.node_id).collect());
+        return known(client).await;
     }
     // Of tests that failed, and no others, each runs first.
     let failed_first = options.failed_first && !options.last_failed;
@@ -29,16 +28,21 @@ pub(super) async fn first(client: &Client, root: &Path, options: &arguments::Run
     if failed.is_empty() && !options.new_first {
         return Ok(Vec::new());
     }
-    // The run itself reports errors of collection.
-    client.collect().await.ok();
-    let known = inventory::inventory(client).await?.into_iter().map(|node| node.node_id);
-    let (mut first, rest): (Vec<String>, Vec<String>) = known.partition(|id| failed.contains(id));
+    let (mut first, rest): (Vec<String>, Vec<String>) =
+        known(client).await?.into_iter().partition(|id| failed.contains(id));
     if options.new_first {
         first.extend(rest);
         let ran = ever_ran(client).await?;
         first = new_first(first, &ran, |file| root.join(file).metadata().and_then(|data| data.modified()).ok());
     }
     Ok(first)
+}
+
+/// All tests, in pytest's order.
+async fn known(client: &Client) -> Result<Vec<String>, Failure> {
+    // The run itself reports errors of collection.
+    client.collect().await.ok();
+    Ok(inventory::inventory(client).await?.into_iter().map(|node| node.node_id).collect())
 }
 
 /// Those that never ran before those that did; among each, those of the file that changed last first.

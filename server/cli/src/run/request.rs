@@ -41,7 +41,8 @@ pub(crate) async fn start(
         clear(&client).await?;
     }
     let mut node_ids = node_ids;
-    if let (Some(base), None) = (&options.affected, collecting::word(&options.passed)) {
+    let changing = collecting::word(&options.passed);
+    if let (Some(base), None) = (&options.affected, changing) {
         let mut narrowed = affected::narrow(&client, root, node_ids, base).await?;
         let count = narrowed.node_ids.len();
         narrowed.node_ids.retain(|id| !addopts::leave_out(root, id, &options.passed));
@@ -57,10 +58,8 @@ pub(crate) async fn start(
         report.left_out = narrowed.left_out;
         node_ids = narrowed.node_ids;
     }
-    let changed = collecting::word(&options.passed);
-    if let Some(word) =
-        changed.filter(|_| options.affected.is_some() || (continues_last(options) && !options.last_failed))
-    {
+    let needs_all_known = options.affected.is_some() || (continues_last(options) && !options.last_failed);
+    if let Some(word) = changing.filter(|_| needs_all_known) {
         report.note = Some(format!("`{word}` changes which tests there are: all selected tests run"));
     } else if continues_last(options) {
         let left = previously_failed(&client, root, &node_ids, &options.passed, options.last_failed).await?;

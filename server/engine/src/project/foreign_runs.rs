@@ -13,8 +13,7 @@ const PIECE: usize = 500;
 /// The message of a failure if the history keeps nothing but the outcome.
 const NO_DETAILS: &str = "it failed in another process, which keeps no details: run it here to see them";
 
-/// The events of a run that another process recorded. An imported run makes none, since its code may
-/// differ.
+/// The events of a run that another process recorded. An imported run makes none, since its code may differ.
 pub(crate) fn events(run: &Run) -> Vec<EventPayload> {
     if run.is_imported || run.attempts.is_empty() {
         return Vec::new();
