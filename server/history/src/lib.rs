@@ -6,6 +6,7 @@
 //! reads the runs that the others wrote.
 #![warn(unreachable_pub)]
 
+mod cleared;
 mod failure;
 mod failure_table;
 mod fingerprint;
@@ -14,7 +15,6 @@ mod inputs;
 mod keeper;
 mod ledger;
 mod location;
-mod marks;
 mod record;
 mod store;
 mod timing;

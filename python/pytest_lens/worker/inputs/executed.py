@@ -2,9 +2,8 @@
 
 It uses `sys.monitoring` (Python 3.12 and later). One tool sees every code object once, when it is
 first executed. A second one is armed for the project's code objects alone: each of them is noted
-once in a test. One that a test calls often is disarmed until the next test, and in later tests at
-its first call. To arm a code object again takes as long as a dozen notifications, and
-`restart_events` arms those of the whole process.
+once in a test. One that a test calls often is disarmed until the next test. To arm a code object
+again takes as long as a dozen notifications, and `restart_events` arms those of the whole process.
 
 The calls between functions serve tests that find a result which an earlier test in the process
 left: they depend on what made it. A function's caller is the project's next frame on the stack;
@@ -12,8 +11,8 @@ besides, each place of a call is looked at once. A test's own function is rarely
 its calls only those of caches count, and if it is executed again, it has called all that its first
 test used. `named` links results that code finds by a name alone.
 
-Code that runs for each function and test asks for nothing that raises an audit event, such as a
-frame's `f_code`: each takes longer than all else here.
+Code that runs for each function and test does little that raises an audit event, such as `id` or
+reading a frame's `f_code`: each takes longer than all else here.
 """
 
 from __future__ import annotations
@@ -32,6 +31,7 @@ from typing import Any, Callable
 
 from . import callables, named
 from .nodes import LINES, PROCESS, STAT, Nodes
+from .unaudited import caller_frames, identity
 
 # Objects of these types execute no code of the project by themselves.
 _WITHOUT_CODE = frozenset(
@@ -68,7 +68,7 @@ _STARTERS = {
 # A code object's flags of generators and coroutines: an earlier test may have begun them.
 _RESUMED = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 # The number of calls in a test after which a function is disarmed.
-_OFTEN = 8
+_OFTEN = 16
 _ID_BITS = 24
 _MASK = (1 << _ID_BITS) - 1
 
@@ -98,12 +98,12 @@ class Executed:
         self._count = itertools.count()
         self._codes: dict[int, CodeType] = {}
         self._numbers: dict[int, tuple[int, ...]] = {}
+        # The same by the id of the code object.
+        self._inputs: dict[int, tuple[int, ...]] = {}
         self._paths: dict[str, str | None] = {}
         # The code objects that were executed since the last take, by id: how many calls were seen.
         self._now: dict[int, int] = {}
         self._disarmed: set[int] = set()
-        # Those that a test has called often.
-        self._hot: set[int] = set()
         self._calls: set[int] = set()
         self._new_calls: set[int] = set()
         # New pairs of inputs besides.
@@ -117,6 +117,7 @@ class Executed:
         self._pending: dict[int, tuple[CodeType, set[int]]] = {}
         self._arm: Any = None
         self._tools: list[int] = []
+        self._caller_frame = caller_frames()
 
     def start(self) -> bool:
         """Begin; false if this Python can't, or others use what it takes."""
@@ -134,50 +135,47 @@ class Executed:
         set_local, disable = monitoring.set_local_events, monitoring.DISABLE
         known, note, getframe, own = self._known, self._note, sys._getframe, self._own
         caller_of, calls_of = self._callers.get, self._now.get
-        now, disarmed, hot, callers = self._now, self._disarmed, self._hot, self._callers
+        now, disarmed, callers = self._now, self._disarmed, self._callers
         dynamic_import = builtins.__import__
 
         # It is called more often than all else here.
         def executed(code: CodeType, _offset: int) -> Any:
-            key = id(code)
+            key = identity(code)
             calls = calls_of(key)
             if calls is None:
-                note(key, getframe(1))
-                if key not in hot:
-                    return None
-            elif calls < _OFTEN:
+                note(key)
+                return None
+            if calls < _OFTEN:
                 now[key] = calls + 1
                 return None
-            else:
-                hot.add(key)
             disarmed.add(key)
             return disable
 
         def thrown(code: CodeType, _offset: int, _exception: object) -> None:
-            key = id(code)
+            key = identity(code)
             if key in callers and calls_of(key) is None:
-                note(key, getframe(1))
+                note(key)
 
         def first_executed(code: CodeType, _offset: int) -> Any:
-            key = id(code)
+            key = identity(code)
             if key in known:
                 if key not in own:
                     return disable
-                note(key, getframe(1))
+                note(key)
                 return None
             if self._number(code):
                 self._link(code, getframe(1))
                 set_local(first, code, events.CALL)
                 if key == self.own and self.is_only:  # it stays armed by this tool
                     own.add(key)
-                    note(key, getframe(1))
+                    note(key)
                     return None
             elif _starts_process(code):
                 self._add(code, (self._nodes.number(PROCESS),))
             else:
                 return disable
             set_local(again, code, local_events(code))
-            note(key, getframe(1))
+            note(key)
             return disable
 
         def called(code: CodeType, _offset: int, function: object, argument: object) -> Any:
@@ -187,7 +185,7 @@ class Executed:
                 if self.on_import is not None:
                     self.on_import(argument, getframe(1))
                 return None
-            key = id(code)
+            key = identity(code)
             caller = caller_of(key)
             if caller is not None and (key not in own or callables.is_cached(function)):
                 for target in callables.codes_of(function):
@@ -220,24 +218,22 @@ class Executed:
         """Call `callback` with the frame of each call of a library's function from now on."""
         monitoring: Any = sys.monitoring  # type: ignore[attr-defined]
         code = inspect.unwrap(function).__code__
-        self._watched[id(code)] = callback
+        self._watched[identity(code)] = callback
         monitoring.set_local_events(self._tools[1], code, monitoring.events.PY_START)
 
     def take(self) -> set[int]:
         """The inputs that were executed since the last call; from now on each is noted again."""
-        now, known, numbers, own = self._now, self._known, self._numbers, self._own
-        found: set[int] = set()
-        for key in list(now):
-            now.pop(key, None)
-            executed = numbers[known[key]]
-            found.update(executed)
-            if key in own:
-                self.own_taken.add(executed[0])
-        if self._disarmed:
-            disarmed = list(self._disarmed)
-            self._disarmed.difference_update(disarmed)
-            for key in disarmed:
-                self._arm(self._codes[known[key]])
+        # Other threads note more meanwhile: what is taken is what was there.
+        taken = list(self._now)
+        for _ in map(self._now.pop, taken):
+            pass
+        found: set[int] = set().union(*map(self._inputs.__getitem__, taken))
+        for key in self._own.intersection(taken):
+            self.own_taken.add(self._inputs[key][0])
+        disarmed = list(self._disarmed)
+        self._disarmed.difference_update(disarmed)
+        for key in disarmed:
+            self._arm(self._codes[self._known[key]])
         return found
 
     def running_elsewhere(self) -> set[int]:
@@ -247,7 +243,7 @@ class Executed:
         for thread, frame in sys._current_frames().items():
             at: Any = frame if thread != own else None
             while at is not None:
-                code = self._callers.get(id(at.f_code))
+                code = self._callers.get(identity(at.f_code))
                 if code is not None:
                     found.update(self._numbers[code])
                 at = at.f_back
@@ -272,26 +268,30 @@ class Executed:
 
     def is_project(self, frame: Any) -> bool:
         """Whether a frame executes code of the project."""
-        return id(frame.f_globals) in self._globals
+        return identity(frame.f_globals) in self._globals
 
     def _next_caller(self, frame: Any) -> int | None:
         """The id of the code of the project's next frame on the stack, within the test."""
         known, callers, outer = self._globals, self._callers, self.outer
         while frame is not None and frame is not outer:
-            if id(frame.f_globals) in known:
-                key = id(frame.f_code)
+            if identity(frame.f_globals) in known:
+                key = identity(frame.f_code)
                 if key in callers:
                     return key
             frame = frame.f_back
         return None
 
-    def _note(self, key: int, frame: Any) -> None:
-        """A code object is executed, in this frame."""
+    def _note(self, key: int) -> None:
+        """The code object that the caller of this function's caller executes is noted."""
+        try:
+            frame = self._caller_frame()
+        except ValueError:
+            frame = sys._getframe(2)
         if key in self._watched:
             self._watched[key](frame)
             return
         self._now[key] = 1
-        self._globals.add(id(frame.f_globals))
+        self._globals.add(identity(frame.f_globals))
         if key == self.own:  # pytest calls it
             return
         caller = self._next_caller(frame.f_back)
@@ -302,7 +302,7 @@ class Executed:
 
     def _link(self, code: CodeType, frame: Any) -> None:
         """Link a function to what it may find without calling anything."""
-        number = self._known[id(code)]
+        number = self._known[identity(code)]
         with contextlib.suppress(Exception):  # it would be raised in the project's code
             self._named.add(code, number, frame)
             codes, files = named.caches_and_modules(code, frame.f_globals, self._is_own)
@@ -318,11 +318,11 @@ class Executed:
             self._new_calls.add(call)
 
     def _called(self, caller: int, target: CodeType) -> None:
-        number = self._known.get(id(target))
+        number = self._known.get(identity(target))
         if number is not None:
             self._note_call(caller << _ID_BITS | number)
         elif self._path(target) is not None:
-            self._pending.setdefault(id(target), (target, set()))[1].add(caller)
+            self._pending.setdefault(identity(target), (target, set()))[1].add(caller)
 
     def _path(self, code: CodeType) -> str | None:
         name = code.co_filename
@@ -349,8 +349,8 @@ class Executed:
             numbers.append(self._nodes.number(LINES))
         if not _STAT_NAMES.isdisjoint(code.co_names):
             numbers.append(self._nodes.number(STAT))
-        number = self._callers[id(code)] = self._add(code, tuple(numbers))
-        _, callers = self._pending.pop(id(code), (code, set()))
+        number = self._callers[identity(code)] = self._add(code, tuple(numbers))
+        _, callers = self._pending.pop(identity(code), (code, set()))
         for caller in callers:
             self._note_call(caller << _ID_BITS | number)
         return True
@@ -358,7 +358,8 @@ class Executed:
     def _add(self, code: CodeType, numbers: tuple[int, ...]) -> int:
         number = next(self._count)
         self._codes[number], self._numbers[number] = code, numbers
-        self._known[id(code)] = number
+        key = identity(code)
+        self._known[key], self._inputs[key] = number, numbers
         return number
 
 

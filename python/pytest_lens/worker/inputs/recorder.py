@@ -19,10 +19,11 @@ from .. import own_code
 from ..unpatched import os, struct, tempfile, time
 from ..watching import audit_hook, file_reads
 from ..wire import Message
-from . import variables
+from . import readers, variables
 from .executed import Executed
 from .imports import BY_NAME, Imports
 from .nodes import EXTENSION, NETWORK, PROCESS, Nodes
+from .unaudited import identity
 
 _PROCESSES = (
     "subprocess.Popen",
@@ -218,13 +219,13 @@ class Inputs:
     def _imported(self, name: str) -> None:
         """A module that is not loaded is about to be imported, perhaps by the project."""
         frame: Any = sys._getframe(1)
-        while frame is not None and id(frame.f_globals) in _IMPORTERS:
+        while frame is not None and identity(frame.f_globals) in _IMPORTERS:
             frame = frame.f_back
         if frame is not None and self._executed.is_project(frame):
             self._imports.begins(name, self._executed.caller(frame))
 
     def _variable(self, name: str) -> None:
-        if self._counts(_reader()):
+        if self._counts(readers.reader()):
             self._note(("variable", name))
 
     def _audited(self, event: str, args: tuple[Any, ...]) -> None:
@@ -251,9 +252,9 @@ class Inputs:
         A library that asks a compiler for its version then is harmless.
         """
         if event == "os.system":
-            return _reader() == "project"
+            return readers.reader() == "project"
         is_program = event in ("subprocess.Popen", "os.posix_spawn")
-        return is_program and file_reads.may_read_any(args[0]) and _reader() == "project"
+        return is_program and file_reads.may_read_any(args[0]) and readers.reader() == "project"
 
     def _read_file(self, event: str, args: tuple[Any, ...]) -> None:
         kind = "folder" if event in ("os.listdir", "os.scandir") else "file"
@@ -261,7 +262,7 @@ class Inputs:
             located = self._locate_any(os.path.abspath(os.fsdecode(path)))
             is_code = located is not None and located.endswith(file_reads.CODE_SUFFIXES)
             is_data = kind == "file" and not is_code
-            if located is not None and self._counts(_reader(is_data)):
+            if located is not None and self._counts(readers.reader(is_data)):
                 self._note((kind, located))
 
     def _counts(self, reader: str) -> bool:
@@ -303,7 +304,7 @@ class Inputs:
 
 # The globals of the code that is between an import and the audit event, by id.
 _IMPORTERS = frozenset(
-    id(vars(module))
+    identity(vars(module))
     for module in (
         importlib,
         sys.modules["_frozen_importlib"],
@@ -320,33 +321,10 @@ def _own_code(item: Any) -> int | None:
     function = vars(item).get("_obj")  # `item.obj` may make an instance
     if type(function) is MethodType:
         function = function.__func__
-    return id(function.__code__) if type(function) is FunctionType else None
+    return identity(function.__code__) if type(function) is FunctionType else None
 
 
 def _has_children() -> bool:
     """Whether processes of `multiprocessing` live on, which later tests may use."""
     module = sys.modules.get("multiprocessing.process")
     return bool(module is not None and vars(module).get("_children"))
-
-
-def _reader(is_data: bool = False) -> str:
-    """The code that reads: the "import" system, this "worker", "pytest", or the "project".
-
-    Libraries read for the one that calls them; so does the import system if it reads data.
-    """
-    frame: Any = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(own_code.FOLDER):
-        frame = frame.f_back  # the watchers themselves
-    while frame is not None:
-        path = frame.f_code.co_filename
-        if path in file_reads.IMPORT_SYSTEM and not is_data:
-            return "import"
-        if path.startswith(own_code.FOLDER):
-            return "worker"
-        module = frame.f_globals.get("__name__", "")
-        if isinstance(module, str) and module.startswith("_pytest."):
-            return "pytest"
-        if file_reads.is_of_project(path):
-            return "project"
-        frame = frame.f_back
-    return "pytest"

@@ -5,11 +5,13 @@ C code that reads the environment itself is not seen.
 
 from __future__ import annotations
 
-import collections.abc
 import sys
+from collections.abc import Mapping
 from typing import Any, Callable
 
 from ..unpatched import os
+from . import readers
+from .unaudited import identity
 
 # Stands for the names of all variables.
 ALL = "*"
@@ -18,8 +20,10 @@ ALL = "*"
 _OURS = ("PYTEST_", "LENS_")
 # They read all variables, to restore or pass them on.
 _COPIERS = ("/unittest/mock.py", "/subprocess.py")
-# The methods of `os.environ`, and their base classes'.
-_METHODS = (os.__file__, collections.abc.__file__, "<frozen os>", "<frozen _collections_abc>")
+# The globals of the methods of `os.environ`, by identity: its own, and those of its base class.
+_METHODS = frozenset(
+    identity(method.__globals__) for method in (type(os.environ).__getitem__, Mapping.get)
+)
 
 
 def watch(note: Callable[[str], None]) -> None:
@@ -56,6 +60,6 @@ def _is_read() -> bool:
     frame: Any = sys._getframe(2)
     if frame is not None and frame.f_code.co_name in ("__setitem__", "__delitem__"):
         return False
-    while frame is not None and frame.f_code.co_filename in _METHODS:
+    while frame is not None and identity(frame.f_globals) in _METHODS:
         frame = frame.f_back
-    return frame is None or not frame.f_code.co_filename.endswith(_COPIERS)
+    return frame is None or not readers.file_of(frame).endswith(_COPIERS)
