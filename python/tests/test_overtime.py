@@ -121,11 +121,12 @@ def test_quick(): pass
 """
 
 
-def test_stacks_of_a_test_that_takes_long_are_part_of_its_output(project: Project) -> None:
+def test_stacks_of_a_test_with_a_limit_of_time_are_part_of_its_output(project: Project) -> None:
     ini = "[pytest]\nfaulthandler_timeout = 0.1\n"
     engine = project({"pytest.ini": ini, "test_a.py": SLOW})
     ids = ["test_a.py::test_slow", "test_a.py::test_quick", "test_a.py::test_slow"]
-    slow, quick = run(engine.fork(engine.collected(), "runner"), ids[:2]).values()
+    runner = engine.fork(engine.collected(), "runner")
+    slow, quick = run(runner, ids[:2], timeout_ms=60_000).values()
     assert (slow["outcome"], quick["outcome"]) == ("passed", "passed")
     assert "in test_slow" in slow["stderr"]
     assert "stderr" not in quick

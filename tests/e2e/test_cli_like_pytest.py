@@ -191,6 +191,28 @@ LINES = """
     def test_expected():
         assert 3 == 4
 """
+#: Failures whose text is a plugin's own.
+CUSTOM = """
+    import pytest
+
+    class Item(pytest.Item):
+        def runtest(self):
+            raise ValueError(self.name)
+
+        def repr_failure(self, excinfo):
+            return "usage: the first line\\n  and more\\nthe last line"
+
+        def reportinfo(self):
+            return self.path, 0, f"item: {self.name}"
+
+    class File(pytest.File):
+        def collect(self):
+            yield Item.from_parent(self, name="one")
+
+    def pytest_collect_file(parent, file_path):
+        if file_path.suffix == ".yaml":
+            return File.from_parent(parent, path=file_path)
+"""
 #: Projects, and the arguments with which both print the same.
 CASES: dict[str, tuple[dict[str, str], list[str]]] = {
     "repeats": (
@@ -208,6 +230,10 @@ CASES: dict[str, tuple[dict[str, str], list[str]]] = {
     "sections": (
         {"conftest.py": SECTIONS, "test_it.py": SECTIONED},
         ["", "-rA", "-rP --show-capture=stdout", "-rPX --show-capture=no", "-rP --tb=line"],
+    ),
+    "custom": (
+        {"conftest.py": CUSTOM, "test_a.yaml": ""},
+        ["", "-v --tb=short", "--tb=no"],
     ),
     "lines": (
         {"test_it.py": LINES},
@@ -228,6 +254,33 @@ def test_output(world: World, tmp_path: Path, case: str, arguments: str) -> None
     expected, found = _comparable(plain.stdout), _comparable(told.out)
     assert found == expected, "\n".join(difflib.unified_diff(expected, found, lineterm=""))
     assert told.status == plain.returncode
+
+
+@pytest.mark.parametrize("limit", ["-x", "--maxfail=1", "-x -n2"])
+def test_a_file_that_cannot_be_collected_counts_for_the_limit_of_failures(
+    world: World, tmp_path: Path, limit: str
+) -> None:
+    good = "def test_good(): open('ran', 'w')\n"
+    files = {"test_a.py": good, "test_b.py": "import no_such_module\n", "test_c.py": good}
+    project = Project(tmp_path / "project", files)
+    told = lens(world, "run", *limit.split(), cwd=project.root)
+    assert told.status == 2, told
+    assert "! stopping after 1 failures !" in told.out, told
+    assert "2 not run, 1 error in " in told.lines[-1], told
+    assert not (project.root / "ran").exists()
+    told = lens(world, "run", "--maxfail=2", cwd=project.root)
+    assert (told.status, "2 passed, 1 error in " in told.lines[-1]) == (2, True), told
+
+
+def test_the_stacks_of_a_slow_test_are_printed_at_once(world: World, tmp_path: Path) -> None:
+    slow = "import time\ndef test_slow():\n    time.sleep(0.6)\n"
+    ini = "[pytest]\nfaulthandler_timeout = 0.1\n"
+    project = Project(tmp_path / "project", {"pytest.ini": ini, "test_slow.py": slow})
+    for words in ([], ["-n2"]):
+        told = lens(world, "run", *words, cwd=project.root)
+        assert told.status == 0, told
+        assert "Timeout (0:00:00.100000)!" in told.err and "in test_slow" in told.err, told
+    assert "Timeout (0:00:00.100000)!" in _plain(world, project, []).stderr
 
 
 def test_a_status_colors_what_it_names(world: World, tmp_path: Path) -> None:

@@ -29,6 +29,33 @@ def test_every_shard_has_the_files_that_cannot_be_collected(world: World, tmp_pa
         assert run(world, project, *words, "-k", "test").status == 2
 
 
+def test_shards_one_after_another_are_all_tests_once(world: World, tmp_path: Path) -> None:
+    slow = "import time\ndef test_{0}(): time.sleep({1})\ndef test_{0}_quick(): pass\n"
+    sleeps = (0.3, 0.01, 0.2, 0.01, 0.1)
+    files = {f"test_{n}.py": slow.format(n, sleep) for n, sleep in enumerate(sleeps)}
+    project = Project(tmp_path / "project", files)
+    everything = sorted(lens(world, "list", cwd=project.root).lines)
+
+    def shards() -> list[list[str]]:
+        # A report and other data don't make it other code.
+        words = ("--json", "--junitxml=report.xml", "--shard")
+        told = [run(world, project, *words, f"{index}/3") for index in (1, 2, 3)]
+        return [sorted(one.outcomes) for one in told]
+
+    first = shards()
+    assert sorted(id for shard in first for id in shard) == everything
+    # The durations are known now, but a shard that runs again has the tests that it had.
+    assert shards() == first
+    project.write("test_5.py", slow.format(5, 0.01))
+    everything = sorted(lens(world, "list", cwd=project.root).lines)
+    figures = lens(world, "shard", "3", "--json", cwd=project.root).json[0]
+    second = shards()
+    assert sorted(id for shard in second for id in shard) == everything
+    assert [len(shard) for shard in second] == figures["shard_test_counts"]
+    # Other code is balanced by what the runs before took: the longest test is alone.
+    assert ["test_0.py::test_0"] in second
+
+
 def test_a_daemon_says_which_files_cannot_be_collected_whenever_it_is_asked(
     world: World, tmp_path: Path
 ) -> None:

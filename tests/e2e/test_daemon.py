@@ -225,12 +225,10 @@ def test_commands_share_the_daemon(world: World, daemon: Daemon, tmp_path: Path)
         assert run.status == 1
         assert run.outcomes == {"test_it.py::test_good": "passed", "test_it.py::test_bad": "failed"}
     assert len([event for event in run.json if event["event"] == "runStarted"]) == 1, "its own run"
-    # The default goes by durations, which every run makes better known.
-    by = ("--strategy", "round_robin", *connect)
-    shards = [lens(world, "shard", f"{index}/2", *by, cwd=root).lines for index in (1, 2)]
+    shards = [lens(world, "shard", f"{index}/2", *connect, cwd=root).lines for index in (1, 2)]
     assert sorted(id for shard in shards for id in shard) == sorted(listed.lines)
     for index, shard in enumerate(shards, 1):
-        told = lens(world, "run", "--json", "--shard", f"{index}/2", *by, cwd=root)
+        told = lens(world, "run", "--json", "--shard", f"{index}/2", *connect, cwd=root)
         assert sorted(told.outcomes) == sorted(shard)
     figures = lens(world, "shard", "2", "--json", *connect, cwd=root).json[0]
     assert (figures["total_tests"], figures["shard_test_counts"]) == (2, [1, 1])

@@ -183,3 +183,36 @@ def test_a_report_has_the_projects_and_files_that_cannot_be_collected(
     }
     assert set(errors) == {"b.conftest", "e.test_e"}
     assert "<no>" in errors["b.conftest"] and "no_such_module" in errors["e.test_e"]
+    named = [line.strip("- ") for line in told.lines if "generated xml file" in line]
+    assert named == [f"generated xml file: {project.root / 'report.xml'}"]
+
+
+def test_a_listing_leaves_out_an_ignored_project_with_its_errors(
+    world: World, tmp_path: Path
+) -> None:
+    files = {
+        "pytest.ini": "[pytest]\n",
+        "test_root.py": "def test_r(): pass\n",
+        "b/pytest.ini": "[pytest]\n",
+        "b/test_b.py": "def test_b(): pass\n",
+        "b/test_broken.py": "import no_such_module\n",
+    }
+    project = Project(tmp_path / "project", files)
+    told = lens(world, "run", "--co", "-q", "--ignore=b", cwd=project.root)
+    assert (told.lines, told.status, told.err) == (["test_root.py::test_r"], 0, "")
+    told = lens(world, "run", "--co", "-q", "--ignore=b", "b/test_b.py", cwd=project.root)
+    assert (told.lines, told.status) == (["b/test_b.py::test_b"], 0)
+
+
+def test_broken_files_of_all_projects_count_for_the_limit_of_failures(
+    world: World, tmp_path: Path
+) -> None:
+    files = {"pytest.ini": "[pytest]\n", "test_root.py": "import no_such_module\n"}
+    for name in "bc":
+        files[f"{name}/pytest.ini"] = "[pytest]\n"
+        files[f"{name}/test_{name}.py"] = "def test(): pass\n"
+    files["test_good.py"] = "def test(): pass\n"
+    project = Project(tmp_path / "project", files)
+    told = lens(world, "run", "-x", "--json", "-n1", cwd=project.root)
+    assert told.status == 2
+    assert set(told.outcomes.values()) <= {"not_run"}, told.outcomes

@@ -151,6 +151,16 @@ impl Fingerprints {
     /// The files of `root` that count, as they are now, with a fingerprint that covers the caller's further inputs,
     /// `besides`, too. Reads every file that is new or has changed.
     pub fn code(&self, root: &Path, besides: &[u8]) -> Code {
+        self.files(root, besides, |_| true)
+    }
+
+    /// The fingerprint of the Python sources and the configuration alone: whatever data tests and reports leave behind,
+    /// it stays.
+    pub fn sources(&self, root: &Path) -> Arc<str> {
+        self.files(root, b"", is_code).name
+    }
+
+    fn files(&self, root: &Path, besides: &[u8], counts: impl Fn(&Path) -> bool) -> Code {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let mut present: Vec<PathBuf> = WalkBuilder::new(root)
             .hidden(false)
@@ -167,7 +177,7 @@ impl Fingerprints {
         let mut digest = Sha256::new();
         digest.update(Sha256::digest(besides));
         let mut files = BTreeMap::new();
-        for path in present {
+        for path in present.into_iter().filter(|path| counts(path)) {
             let Some(file) = self.file_at(&mut known, &path) else { continue };
             let relative = path.strip_prefix(root).unwrap_or(&path);
             digest.update(relative.as_os_str().as_encoded_bytes());
@@ -265,6 +275,18 @@ mod tests {
         write("a.py", "1");
         fs::remove_file(root.path().join("pytest.ini")).unwrap();
         assert_eq!(prints.of(root.path()), first);
+    }
+
+    #[test]
+    fn data_does_not_count_for_the_sources() {
+        let root = tempfile::tempdir().unwrap();
+        let prints = Fingerprints::default();
+        write(root.path(), "a.py", "1");
+        let first = prints.sources(root.path());
+        write(root.path(), "report.xml", "<testsuites/>");
+        assert_eq!(prints.sources(root.path()), first);
+        write(root.path(), "a.py", "2");
+        assert_ne!(prints.sources(root.path()), first);
     }
 
     #[test]

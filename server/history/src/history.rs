@@ -80,8 +80,8 @@ pub(crate) struct State {
     pub is_closed: bool,
     /// Number of attempts in `pending`.
     pub pending_attempts: usize,
-    /// A clearing is not yet in the file.
-    pub is_clearing: bool,
+    /// A moment is not yet in the file.
+    pub has_marks: bool,
     /// Someone waits for all to be written.
     pub hurry: bool,
     /// The last handle is gone.
@@ -114,7 +114,7 @@ impl State {
 
     /// Whether the file has all that memory has.
     pub(crate) fn is_written(&self) -> bool {
-        self.pending.is_empty() && !self.is_clearing
+        self.pending.is_empty() && !self.has_marks
     }
 
     /// Removes runs up to this number: they are in the file.
@@ -202,8 +202,8 @@ impl History {
     pub fn clear(&self, at_ms: u64) {
         {
             let mut state = self.shared.state();
-            state.ledger.clear(at_ms);
-            state.is_clearing = !state.is_closed;
+            state.ledger.marks.clear(at_ms);
+            state.has_marks = !state.is_closed;
         }
         self.shared.wake.notify_all();
     }
@@ -211,7 +211,7 @@ impl History {
     /// When [`History::clear`] was last called by any process; 0 if never.
     #[must_use]
     pub fn cleared_ms(&self) -> u64 {
-        self.shared.state().ledger.cleared_ms()
+        self.shared.state().ledger.marks.cleared_ms()
     }
 
     /// Calls `listener` whenever tests have new outcomes, recorded here or elsewhere, until it returns `false`. It runs
@@ -286,8 +286,35 @@ impl History {
 
     /// The last duration, in milliseconds, of those of these tests that ran to their end.
     pub fn durations_ms<'a>(&self, ids: impl Iterator<Item = &'a str>) -> Vec<Option<f64>> {
+        self.durations_before_ms(u64::MAX, ids)
+    }
+
+    /// The same, of the runs that started before `end_ms`, Unix time in milliseconds.
+    pub fn durations_before_ms<'a>(&self, end_ms: u64, ids: impl Iterator<Item = &'a str>) -> Vec<Option<f64>> {
         let state = self.shared.state();
-        ids.map(|id| state.ledger.duration_ms(id)).collect()
+        ids.map(|id| state.ledger.duration_ms(id, end_ms)).collect()
+    }
+
+    /// A shard of this distribution is asked for at `at_ms`, Unix time in milliseconds. Returns when one was first asked
+    /// for, by any process.
+    pub fn ask_for_shard(&self, distribution: &str, at_ms: u64) -> u64 {
+        let first_ms = {
+            let mut state = self.shared.state();
+            if let Some(first_ms) = state.ledger.marks.first_asked_ms(distribution) {
+                return first_ms;
+            }
+            state.ledger.marks.ask(distribution, at_ms);
+            state.has_marks = !state.is_closed;
+            at_ms
+        };
+        self.shared.wake.notify_all();
+        first_ms
+    }
+
+    /// When [`History::ask_for_shard`] was first called for this distribution, by any process.
+    #[must_use]
+    pub fn first_asked_ms(&self, distribution: &str) -> Option<u64> {
+        self.shared.state().ledger.marks.first_asked_ms(distribution)
     }
 
     /// Tests whose last attempt failed, by id; only of runs since the last clearing.

@@ -159,7 +159,7 @@ impl Keeper<'_> {
             } else {
                 state.pending.iter().map(|(_, run)| Arc::clone(run)).collect()
             };
-            ledger.clear(state.ledger.cleared_ms());
+            ledger.marks.merge(&state.ledger.marks);
             let known: HashSet<Uid> = ledger.uids().collect();
             let missing = runs.into_iter().filter(|run| !known.contains(&run.uid));
             state.replace_pending(missing.map(|run| (ledger.add(&run, None), run)).collect());
@@ -174,18 +174,18 @@ impl Keeper<'_> {
 
     /// Writes pending runs, and reads those of other processes.
     fn exchange(&self, store: &mut Store) -> Result<(), Trouble> {
-        let (batch, lost, cleared_ms) = {
+        let (batch, lost, marks) = {
             let mut state = self.shared.state();
             state.ledger.trim(now_ms());
             let batch: Vec<_> = state.pending.iter().cloned().collect();
-            (batch, state.ledger.take_lost(), state.ledger.cleared_ms())
+            (batch, state.ledger.take_lost(), state.ledger.marks.clone())
         };
-        let written = if batch.is_empty() && lost.is_empty() && cleared_ms <= store.cleared_ms() {
+        let written = if batch.is_empty() && lost.is_empty() && !marks.add_to(store.marks()) {
             Written { rows: Vec::new(), others: store.news()? }
         } else {
             let runs: Vec<Arc<Run>> = batch.iter().map(|(_, run)| Arc::clone(run)).collect();
             let begun = Instant::now();
-            let written = store.write(&runs, &lost, cleared_ms);
+            let written = store.write(&runs, &lost, &marks);
             let attempts: usize = runs.iter().map(|run| run.attempts.len()).sum();
             // `cargo xtask bench` reads this line.
             tracing::debug!(runs = runs.len(), attempts, micros = begun.elapsed().as_micros(), "history written");
@@ -207,8 +207,8 @@ impl Keeper<'_> {
             if let Some((last, _)) = batch.last() {
                 state.drop_written(*last);
             }
-            state.ledger.clear(store.cleared_ms());
-            state.is_clearing = state.ledger.cleared_ms() > store.cleared_ms();
+            state.ledger.marks.merge(store.marks());
+            state.has_marks = state.ledger.marks.add_to(store.marks());
             for (row, run) in written.others {
                 if !state.ledger.holds(run.uid) {
                     state.ledger.add(&run, Some(row));
@@ -259,7 +259,7 @@ impl Keeper<'_> {
                 let mut state = self.shared.state();
                 (state.is_settled, state.is_closed) = (true, true);
                 state.replace_pending(std::collections::VecDeque::new());
-                state.is_clearing = false;
+                state.has_marks = false;
                 drop(state);
                 self.shared.done.notify_all();
                 None

@@ -8,6 +8,7 @@ use pytest_lens_plan::flaky::{Observation, Verdict, judge};
 use pytest_lens_plan::outcome::Outcome;
 
 use crate::failure::Failure;
+use crate::marks::Marks;
 use crate::record::{Attempt, Run, Source, Uid};
 
 /// The limits of the history's size, in memory and in the file.
@@ -105,8 +106,7 @@ pub(crate) struct Ledger {
     code_index: HashMap<Arc<str>, NonZeroU32>,
     len: usize,
     lost: Vec<Lost>,
-    /// Runs that started before this time don't count for what failed last, Unix time in milliseconds.
-    cleared_ms: u64,
+    pub(crate) marks: Marks,
     /// Failures by test.
     failures: HashMap<u32, Explained>,
 }
@@ -353,25 +353,20 @@ impl Ledger {
         self.of(id).map(|test| test.verdict(window, &mut Vec::new()))
     }
 
-    /// The last duration of a test that ran to its end, in milliseconds.
-    pub(crate) fn duration_ms(&self, id: &str) -> Option<f64> {
-        let seen = self.of(id)?.seen.iter().rev().find(|seen| seen.outcome != Outcome::Skipped)?;
+    /// The last duration of a test that ran to its end in a run that started before `end_ms`, in milliseconds.
+    pub(crate) fn duration_ms(&self, id: &str, end_ms: u64) -> Option<f64> {
+        let counts = |seen: &&Seen| {
+            let run = self.runs.get(seen.run as usize);
+            seen.outcome != Outcome::Skipped && run.is_some_and(|run| run.started_ms < end_ms)
+        };
+        let seen = self.of(id)?.seen.iter().rev().find(counts)?;
         Some(f64::from(seen.duration_us) / 1000.0)
-    }
-
-    /// Runs before this time no longer count for what failed last; a later time stays.
-    pub(crate) fn clear(&mut self, at_ms: u64) {
-        self.cleared_ms = self.cleared_ms.max(at_ms);
-    }
-
-    pub(crate) fn cleared_ms(&self) -> u64 {
-        self.cleared_ms
     }
 
     /// Tests whose last attempt since the last clearing failed, by id.
     pub(crate) fn last_failed(&self) -> Vec<Arc<str>> {
-        let counts =
-            |seen: &&Seen| self.runs.get(seen.run as usize).is_some_and(|run| run.started_ms >= self.cleared_ms);
+        let cleared_ms = self.marks.cleared_ms();
+        let counts = |seen: &&Seen| self.runs.get(seen.run as usize).is_some_and(|run| run.started_ms >= cleared_ms);
         let failed = |test: &&Test| test.seen.last().filter(counts).is_some_and(|seen| seen.outcome.is_failure());
         let mut ids: Vec<_> = self.tests.iter().filter(failed).map(|test| Arc::clone(&test.id)).collect();
         ids.sort_unstable();

@@ -6,7 +6,6 @@
 //! reads the runs that the others wrote.
 #![warn(unreachable_pub)]
 
-mod cleared;
 mod failure;
 mod failure_table;
 mod fingerprint;
@@ -15,6 +14,7 @@ mod inputs;
 mod keeper;
 mod ledger;
 mod location;
+mod marks;
 mod record;
 mod store;
 mod timing;

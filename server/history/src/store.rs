@@ -9,10 +9,10 @@ use std::sync::Arc;
 use pytest_lens_plan::outcome::Outcome;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use crate::cleared;
 use crate::failure_table::{self, Kept};
 use crate::ledger::{Ledger, Limits, Lost};
 use crate::location::Location;
+use crate::marks::{self, Marks};
 use crate::record::{Attempt, Run, Source, Uid, code_of, outcome_of};
 use crate::timing::BUSY_LIMIT;
 use crate::trouble::Trouble;
@@ -54,8 +54,8 @@ pub(crate) struct Store {
     last_run: i64,
     /// SQLite's count of other connections' commits, at the time when all of them had been read.
     version: i64,
-    /// The last clearing that was read or written.
-    cleared_ms: u64,
+    /// The moments that were read or written.
+    marks: Marks,
 }
 
 /// The result of a write.
@@ -92,7 +92,7 @@ impl Store {
             tests: HashMap::new(),
             last_run: 0,
             version: 0,
-            cleared_ms: 0,
+            marks: Marks::default(),
         };
         let ledger = store.load(limits)?;
         Ok((store, ledger))
@@ -153,16 +153,16 @@ impl Store {
                 ledger.explain_row(*test, run, attempt, failure);
             }
         }
-        self.cleared_ms = cleared::read(&reading)?;
-        ledger.clear(self.cleared_ms);
+        self.marks = marks::read(&reading)?;
+        ledger.marks = self.marks.clone();
         drop(reading);
         (self.tests, self.last_run, self.version) = (tests, last_run, version);
         Ok(ledger)
     }
 
-    /// The last clearing in the file.
-    pub(crate) fn cleared_ms(&self) -> u64 {
-        self.cleared_ms
+    /// The moments in the file.
+    pub(crate) fn marks(&self) -> &Marks {
+        &self.marks
     }
 
     /// Runs that others wrote since the last call.
@@ -173,16 +173,16 @@ impl Store {
         let reading = self.connection.transaction()?;
         let version = data_version(&reading)?;
         let others = whole_runs_after(&reading, self.last_run)?;
-        let cleared_ms = cleared::read(&reading)?;
+        let marks = marks::read(&reading)?;
         drop(reading);
-        (self.version, self.cleared_ms) = (version, cleared_ms);
+        (self.version, self.marks) = (version, marks);
         self.last_run = others.last().map_or(self.last_run, |(row, _)| *row);
         Ok(others)
     }
 
-    /// Adds runs and a clearing, and removes dropped runs, in one transaction.
-    pub(crate) fn write(&mut self, runs: &[Arc<Run>], lost: &[Lost], cleared_ms: u64) -> Result<Written, Trouble> {
-        match self.try_write(runs, lost, cleared_ms) {
+    /// Adds runs and moments, and removes dropped runs, in one transaction.
+    pub(crate) fn write(&mut self, runs: &[Arc<Run>], lost: &[Lost], marks: &Marks) -> Result<Written, Trouble> {
+        match self.try_write(runs, lost, marks) {
             Ok(written) => Ok(written),
             Err(error) => {
                 // The cache may hold rows of tests that were rolled back.
@@ -192,7 +192,7 @@ impl Store {
         }
     }
 
-    fn try_write(&mut self, runs: &[Arc<Run>], lost: &[Lost], cleared_ms: u64) -> Result<Written, rusqlite::Error> {
+    fn try_write(&mut self, runs: &[Arc<Run>], lost: &[Lost], marks: &Marks) -> Result<Written, rusqlite::Error> {
         let writing = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let version = data_version(&writing)?;
         let mut others = Vec::new();
@@ -207,10 +207,7 @@ impl Store {
             last_run = last_run.max(row.unwrap_or_default());
             rows.push(row);
         }
-        if cleared_ms > self.cleared_ms {
-            cleared::write(&writing, cleared_ms)?;
-        }
-        let cleared_ms = cleared::read(&writing)?;
+        let marks = marks::add(&writing, marks)?;
         remove(&writing, lost)?;
         if lost.iter().any(|lost| matches!(lost, Lost::Run { .. })) {
             failure_table::sweep(&writing)?;
@@ -218,7 +215,7 @@ impl Store {
             self.tests.clear();
         }
         writing.commit()?;
-        (self.version, self.last_run, self.cleared_ms) = (version, last_run, cleared_ms);
+        (self.version, self.last_run, self.marks) = (version, last_run, marks);
         Ok(Written { rows, others })
     }
 }

@@ -441,6 +441,8 @@ def _message(report: Any) -> str:
     text = getattr(crash, "message", None)
     if text:
         return str(text)
+    if isinstance(report.longrepr, str) and not report.longrepr.startswith("E "):
+        return report.longrepr.strip()  # what a custom `repr_failure` returns
     lines = _text(report).strip().splitlines()
     marked = [line[1:].strip() for line in lines if line.startswith("E ")]
     return "\n".join(marked) if marked else (lines[-1] if lines else "")

@@ -118,7 +118,8 @@ def _trace(frame: FrameType | None) -> TracebackType | None:
 class Faults:
     """Makes pytest's faulthandler write the stacks of a slow test to a file of ours.
 
-    The engine finds them there if the process ends; else they join the output of the test.
+    The engine finds them there if the process ends; else they join the output of the test. Without
+    a limit of time that ends the process, pytest writes them to the real standard error, at once.
     """
 
     def __init__(self, config: Any) -> None:
@@ -134,11 +135,18 @@ class Faults:
         self._theirs: Any = None
         self._file: Any = None
 
-    def is_wanted(self) -> bool:
+    def are_wanted(self) -> bool:
         """Whether the project sets `faulthandler_timeout`."""
         try:
             return self._key is not None and float(self._config.getini("faulthandler_timeout")) > 0
         except (TypeError, ValueError):
+            return False
+
+    def end_the_process(self) -> bool:
+        """Whether the project sets `faulthandler_exit_on_timeout`."""
+        try:
+            return bool(self._config.getini("faulthandler_exit_on_timeout"))
+        except (KeyError, ValueError):  # pytest 8 has no such option
             return False
 
     def begin(self, file: Any) -> None:

@@ -155,7 +155,8 @@ class RunLoop:
         """Run the items that the engine feeds, until the end, a stop or `maxfail`; send "done"."""
         reason, message = "end", None
         faults = Faults(session.config)
-        if faults.is_wanted() and not self._worker.boot.terminal:
+        are_kept = self._stacks is not None or faults.end_the_process()
+        if faults.are_wanted() and are_kept and not self._worker.boot.terminal:
             if self._stacks is None:
                 self._stacks = self._open_stacks()
             self._stacks.is_shared = True

@@ -5,11 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pytest_lens_engine::Connect;
-use pytest_lens_protocol::{Request, Response, Settings, TestNodeInfo};
+use pytest_lens_protocol::{NodeId, Request, Response, Settings, TestNodeInfo};
 
 use crate::engine::client::Client;
 use crate::engine::inventory::{chosen, inventory};
 use crate::failure::{Failure, exit};
+use crate::options::addopts;
 use crate::options::arguments::{Filter, List, Run};
 use crate::options::selectors;
 use crate::options::selectors::is_selected_file;
@@ -24,7 +25,7 @@ pub(crate) async fn list(
     options: &List,
     out: &mut dyn Write,
 ) -> Result<i32, Failure> {
-    let wanted = Wanted { selectors: &options.selectors, filter: &options.filter, json: options.json };
+    let wanted = Wanted { selectors: &options.selectors, filter: &options.filter, json: options.json, passed: &[] };
     let client = Client::open(&*connect, root, None).await?;
     listed(&client, root, wanted, out).await
 }
@@ -38,7 +39,8 @@ pub(crate) async fn of_run(
     file: &Settings,
     out: &mut dyn Write,
 ) -> Result<i32, Failure> {
-    let wanted = Wanted { selectors: &options.selectors, filter: &options.filter, json: options.json };
+    let wanted =
+        Wanted { selectors: &options.selectors, filter: &options.filter, json: options.json, passed: &options.passed };
     let client = Client::open(&*connect, root, options.mode.clone()).await?;
     if options.cache_clear {
         narrow::clear(&client).await?;
@@ -91,6 +93,8 @@ struct Wanted<'a> {
     selectors: &'a [String],
     filter: &'a Filter,
     json: bool,
+    /// pytest's options, which may leave out files.
+    passed: &'a [String],
 }
 
 async fn listed(client: &Client, root: &Path, options: Wanted<'_>, out: &mut dyn Write) -> Result<i32, Failure> {
@@ -115,9 +119,15 @@ async fn listed(client: &Client, root: &Path, options: Wanted<'_>, out: &mut dyn
     if !named.is_empty() {
         nodes.retain(|node| named.iter().any(|id| selectors::covers(id, &node.node_id)));
     }
-    nodes.retain(|node| selected.contains(&node.node_id));
+    // A file that is named is collected in spite of options.
+    let is_named = |path: &str| named.iter().any(|id| NodeId::new(id).file() == path);
+    let is_left_out = |path: &str| addopts::leave_out(root, path, options.passed) && !is_named(path);
+    nodes.retain(|node| selected.contains(&node.node_id) && !is_left_out(NodeId::new(&node.node_id).file()));
     print(&nodes, options.json, out)?;
-    errors.retain(|error| is_selected_file(&named, &path_of_uri(&error.uri, root)));
+    errors.retain(|error| {
+        let path = path_of_uri(&error.uri, root);
+        is_selected_file(&named, &path) && !is_left_out(&path)
+    });
     let mut stderr = std::io::stderr();
     for error in &errors {
         let message = error.message.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim();

@@ -69,7 +69,7 @@ pub(crate) fn summary(report: &Report, options: &OutputOptions, style: Style) ->
 
 /// Why the run ended early, what was left out, and the counts.
 fn ending(text: &mut String, report: &Report, options: &OutputOptions, style: Style) {
-    if let Some(limit) = report.limit.filter(|limit| report.failed() >= *limit as usize) {
+    if let Some(limit) = report.limit.filter(|limit| report.failed() + report.errors.len() >= *limit as usize) {
         line(text, &style.paint(Paint::Red, &style.rule('!', &format!("stopping after {limit} failures"))));
     }
     let nothing_ran = report.total == 0 && report.has_errors();

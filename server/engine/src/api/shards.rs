@@ -8,6 +8,7 @@ use pytest_lens_protocol::Response;
 
 use super::Answered;
 use crate::api_error::{Refusal, invalid};
+use crate::clock::now_ms;
 use crate::model::select::means;
 use crate::processes::worker_protocol::Purpose;
 use crate::project::Project;
@@ -26,7 +27,8 @@ pub(super) async fn tests(
     strategy: &str,
 ) -> Answered {
     let strategy = check(shard_index, total_shards, strategy)?;
-    Ok(tests_of(&selected(project, node_ids).await?, shard_index, total_shards, strategy))
+    let order = Order { total: total_shards, strategy, is_for_shard: true };
+    Ok(tests_of(&selected(project, node_ids, order).await?, shard_index, total_shards, strategy))
 }
 
 /// Checks the arguments of a request for one shard.
@@ -51,7 +53,8 @@ pub(super) fn tests_of(tests: &Durations, shard_index: u32, total_shards: u32, s
 
 pub(super) async fn info(project: &Arc<Project>, node_ids: &[String], total_shards: u32, strategy: &str) -> Answered {
     let strategy = parse(total_shards, strategy)?;
-    Ok(info_of(&selected(project, node_ids).await?, total_shards, strategy))
+    let order = Order { total: total_shards, strategy, is_for_shard: false };
+    Ok(info_of(&selected(project, node_ids, order).await?, total_shards, strategy))
 }
 
 /// The figures of a distribution.
@@ -83,9 +86,35 @@ fn borrowed(tests: &Durations) -> Vec<(&str, Option<f64>)> {
     tests.iter().map(|(id, duration)| (&**id, *duration)).collect()
 }
 
+/// A request for a distribution.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Order {
+    pub total: u32,
+    pub strategy: Strategy,
+    /// The client gets the tests of one shard, not figures.
+    pub is_for_shard: bool,
+}
+
+/// The time, Unix time in milliseconds, from which on runs don't count for the durations: the runs of a shard must not
+/// move tests between the shards that are asked for after it. So all shards of the same sources, of one number,
+/// are made by the durations that were known when the first of them was asked for, in this history.
+async fn durations_end_ms(project: &Arc<Project>, order: Order) -> u64 {
+    if order.strategy != Strategy::DurationBalanced || order.total == 1 {
+        return u64::MAX;
+    }
+    let (fingerprints, root) = (Arc::clone(&project.fingerprints), project.state.root.clone());
+    let sources = tokio::task::spawn_blocking(move || fingerprints.sources(&root)).await.unwrap_or_default();
+    let (distribution, history) = (format!("{sources}/{}", order.total), &project.state.history);
+    if order.is_for_shard {
+        history.ask_for_shard(&distribution, now_ms())
+    } else {
+        history.first_asked_ms(&distribution).unwrap_or(u64::MAX)
+    }
+}
+
 /// The tests to distribute, in the inventory's order. An id selects the same tests as in a run: a file selects all its
 /// tests, a function all its cases.
-pub(super) async fn selected(project: &Arc<Project>, node_ids: &[String]) -> Result<Durations, Refusal> {
+pub(super) async fn selected(project: &Arc<Project>, node_ids: &[String], order: Order) -> Result<Durations, Refusal> {
     refresh(project, false, Purpose::List).await.map_err(|failure| Refusal::from(&failure))?;
     let inventory = project.state.inventory.load();
     let nodes: Vec<_> = inventory.nodes().collect();
@@ -104,6 +133,7 @@ pub(super) async fn selected(project: &Arc<Project>, node_ids: &[String]) -> Res
     project.history_loaded().await;
     let chosen = nodes.iter().zip(chosen).filter(|(_, chosen)| *chosen);
     let ids: Vec<Arc<str>> = chosen.map(|(node, _)| Arc::clone(&node.id)).collect();
-    let durations = project.state.history.durations_ms(ids.iter().map(|id| &**id));
+    let end_ms = durations_end_ms(project, order).await;
+    let durations = project.state.history.durations_before_ms(end_ms, ids.iter().map(|id| &**id));
     Ok(ids.into_iter().zip(durations).collect())
 }

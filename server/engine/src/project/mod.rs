@@ -90,7 +90,7 @@ pub(crate) struct Project {
     staleness: Staleness,
     /// Number of runs that the history has not recorded yet.
     unsaved: watch::Sender<usize>,
-    fingerprints: Arc<Fingerprints>,
+    pub fingerprints: Arc<Fingerprints>,
     libraries: Arc<Libraries>,
     /// The lock serializes changes of the settings: each begins with the result of the one before.
     settings: tokio::sync::Mutex<LayeredSettings>,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
 use pytest_lens_history::Source;
@@ -333,6 +334,8 @@ pub(crate) fn plan(
         && workers == 1
         && !rerun.enabled
         && (collected.summarizes || kind.makes_reports());
+    // As in pytest, a file that can't be collected counts for the limit of failures.
+    let broken = u32::try_from(errors.len()).unwrap_or(u32::MAX);
     let limit = request.options.timeout_ms.or(settings.timeout_ms).filter(|limit| *limit > 0);
     handle.suite_log.make_folder(&project.pool.launcher.tmp_dir, run_ids.next().1);
     Ok(RunPlan {
@@ -349,7 +352,7 @@ pub(crate) fn plan(
         may_take_session,
         conflicts: ConflictPolicy::Independent,
         taken_over: watch::Sender::default(),
-        failures: Arc::default(),
+        failures: Arc::new(AtomicU32::new(if rerun.until_failure { 0 } else { broken })),
         stays_warm: true,
         first: first_of(&request.options.first, project, &collected, &selected),
         whole_files: request.options.whole_files,

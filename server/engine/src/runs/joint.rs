@@ -1,11 +1,12 @@
 //! A run over several projects: a client's root and the nested ones below it. Each part is an ordinary run of its
 //! project; to the client that opened the root they are one run, with one start and one end.
 
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use dashmap::DashMap;
-use pytest_lens_protocol::{EventPayload, NOT_COLLECTED, RunCounts, RunEnd, RunEndStatus};
+use pytest_lens_protocol::{EventPayload, NOT_COLLECTED, PluginSummary, RunCounts, RunEnd, RunEndStatus};
 use tokio::sync::watch;
 
 use crate::clock::now_ns;
@@ -52,6 +53,9 @@ struct JointState {
     problems: Vec<(usize, String)>,
     /// The projects that were not collected because the run was to end.
     left_out: Vec<String>,
+    /// The JUnit report of the whole, and those of parts that are put together for it.
+    junit: Option<PathBuf>,
+    part_junits: Vec<PathBuf>,
     end: Option<(RunEnd, Instant, u64)>,
 }
 
@@ -93,6 +97,16 @@ impl JointRun {
     /// Notes that a project has no part because the run was to end.
     pub(crate) fn leave_out(&self, path: &str) {
         self.state().left_out.push(if path.is_empty() { "the root".to_owned() } else { path.to_owned() });
+    }
+
+    /// Notes the JUnit report that the run makes.
+    pub(crate) fn set_junit(&self, report: PathBuf) {
+        self.state().junit = Some(report);
+    }
+
+    /// Notes the JUnit report of a part, which a user never sees.
+    pub(crate) fn add_part_junit(&self, report: PathBuf) {
+        self.state().part_junits.push(report);
     }
 
     /// Asks every part for a stop or a kill.
@@ -214,6 +228,9 @@ impl JointRun {
                     Some(_) => format!("{}/0", self.id),
                 });
             }
+        }
+        if let Some(report) = &state.junit {
+            name_report(&mut whole.summaries, report, &state.part_junits);
         }
         let JointState { problems, left_out, .. } = state;
         if !left_out.is_empty() && whole.status == RunEndStatus::Passed {
@@ -350,6 +367,26 @@ impl JointRuns {
             EventPayload::Inventory(_) | EventPayload::FlakinessHint(_) | EventPayload::StaleOutcomes(_) => {}
         }
         Some(payload)
+    }
+}
+
+/// Replaces the lines in which pytest names the reports of parts by one that names the report of the whole.
+fn name_report(summaries: &mut Vec<PluginSummary>, report: &Path, parts: &[PathBuf]) {
+    const NAMES: &str = "generated xml file: ";
+    let named: Vec<String> = parts.iter().map(|part| format!("{NAMES}{}", part.display())).collect();
+    let names_part = |line: &str| named.iter().any(|named| line.contains(named));
+    let mut is_shown = false;
+    for summary in summaries.iter_mut() {
+        let kept: Vec<&str> = summary.text.lines().filter(|line| !names_part(line)).collect();
+        if kept.len() < summary.text.lines().count() {
+            is_shown = true;
+            summary.text = kept.join("\n");
+        }
+    }
+    summaries.retain(|summary| !summary.text.is_empty());
+    if is_shown {
+        let text = format!("{:-^80}", format!(" {NAMES}{} ", report.display()));
+        summaries.push(PluginSummary { project: String::new(), text });
     }
 }
 

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use pytest_lens_history::{Attempt, History, HistoryOptions, Limits, Run, Source, Uid};
 use pytest_lens_plan::flaky::{Observation, judge};
 use pytest_lens_plan::outcome::Outcome;
+use pytest_lens_plan::shard::{self, assign};
 
 use crate::common::{DEADLINE, Home, recent, run};
 
@@ -174,5 +175,42 @@ proptest! {
         }
         prop_assert_eq!(history.durations_ms(ids.into_iter()), again.durations_ms(ids.into_iter()));
         prop_assert_eq!((history.len(), history.report(window)), (again.len(), again.report(window)));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn all_shards_are_made_by_the_durations_before_the_first(
+        before in recorded(), after in recorded(), total in 2..5_u32,
+    ) {
+        let home = Home::new();
+        let ids: Vec<String> = (0..12).map(|number| format!("test {number}")).collect();
+        let shards = |history: &History, now_ms: u64| {
+            let end_ms = history.ask_for_shard("code", now_ms);
+            let durations = history.durations_before_ms(end_ms, ids.iter().map(String::as_str));
+            let tests: Vec<_> = ids.iter().map(String::as_str).zip(durations).collect();
+            assign(&tests, total, shard::Strategy::DurationBalanced)
+        };
+        let history = home.open();
+        for run in runs(&before) {
+            history.record(run);
+        }
+        prop_assert!(history.flush(DEADLINE));
+        let latest = runs(&before).iter().map(|run| run.started_ms).max().unwrap_or_default();
+        let first = shards(&history, latest + 1);
+        prop_assert!(history.flush(DEADLINE));
+        drop(history);
+        let history = home.open();
+        for (number, mut run) in (0..).zip(runs(&after)) {
+            run.uid = Uid::of_content(format!("after {number}").as_bytes());
+            run.started_ms += latest + 1;
+            history.record(run);
+            prop_assert_eq!(&shards(&history, latest + 2 + number), &first);
+        }
+        prop_assert!(history.flush(DEADLINE));
+        prop_assert_eq!(&shards(&home.open(), u64::MAX), &first);
+        prop_assert_eq!(home.open().first_asked_ms("other code"), None);
     }
 }

@@ -368,10 +368,10 @@ impl Family<'_> {
         Ok(whole)
     }
 
-    async fn durations(&self, node_ids: &[String]) -> Result<shards::Durations, Refusal> {
+    async fn durations(&self, node_ids: &[String], order: shards::Order) -> Result<shards::Durations, Refusal> {
         let (mut tests, mut refused) = (Vec::new(), None);
         for leaf in leaves(self.session, self.project, node_ids).await {
-            match shards::selected(&leaf.project, &leaf.ids).await {
+            match shards::selected(&leaf.project, &leaf.ids, order).await {
                 Ok(own) if leaf.path.is_empty() => tests.extend(own),
                 Ok(inner) => {
                     let prefix = Prefix(&leaf.path);
@@ -395,12 +395,14 @@ impl Family<'_> {
 
     pub(super) async fn shard(&self, node_ids: &[String], index: u32, total: u32, strategy: &str) -> Answered {
         let strategy = shards::check(index, total, strategy)?;
-        Ok(shards::tests_of(&self.durations(node_ids).await?, index, total, strategy))
+        let order = shards::Order { total, strategy, is_for_shard: true };
+        Ok(shards::tests_of(&self.durations(node_ids, order).await?, index, total, strategy))
     }
 
     pub(super) async fn shard_info(&self, node_ids: &[String], total: u32, strategy: &str) -> Answered {
         let strategy = shards::parse(total, strategy)?;
-        Ok(shards::info_of(&self.durations(node_ids).await?, total, strategy))
+        let order = shards::Order { total, strategy, is_for_shard: false };
+        Ok(shards::info_of(&self.durations(node_ids, order).await?, total, strategy))
     }
 
     /// The one project that a suite belongs to.

@@ -117,6 +117,9 @@ pub(super) async fn begin(
     // A process that waits must not have the terminal while tests of another one use it.
     let first = if has_terminal { 1 } else { WARM.min(wanted.len()) };
     let run = Arc::new(JointRun::new(handle(shared, "").suite_log.id.clone()));
+    if let Some(report) = &report {
+        run.set_junit(report.clone());
+    }
     let lease = JointLease::of(&run);
     let work = Work {
         shared: Arc::clone(shared),
@@ -274,6 +277,7 @@ impl Work {
         let Wanted { place, leaf, mut arguments } = wanted;
         let _process = self.with_processes.acquire().await.ok()?;
         let junit = self.makes_report.then(|| junit::part_file(&leaf.project.pool.launcher.tmp_dir));
+        junit.iter().for_each(|file| self.run.add_part_junit(file.clone()));
         arguments.arguments.extend(junit.as_ref().map(|file| format!("--junitxml={}", file.display())));
         let planned = tokio::select! {
             biased;
@@ -304,6 +308,7 @@ impl Work {
         // If the run does not begin, nobody sends.
         let _turn = begins.await.ok()?;
         let run_id = plan.run_id.clone();
+        self.failures.fetch_add(plan.failures.load(Ordering::Relaxed), Ordering::Relaxed);
         let plan = RunPlan { failures: Arc::clone(&self.failures), stays_warm: self.stays_warm, ..plan };
         match enter(&leaf.project, plan).await {
             Ok((_, lease)) => {
