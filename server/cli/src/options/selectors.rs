@@ -30,7 +30,7 @@ pub(crate) fn shared_root(given: Option<&Path>, selectors: &mut Vec<String>) -> 
     let here = root(given)?;
     match given {
         Some(_) => Ok(here),
-        None => Ok(around(&here, selectors)),
+        None => Ok(around(&here, &here, selectors)),
     }
 }
 
@@ -39,7 +39,22 @@ pub(crate) fn shared_root(given: Option<&Path>, selectors: &mut Vec<String>) -> 
 pub(crate) fn root_around(given: Option<&Path>, selectors: &mut Vec<String>) -> Result<PathBuf, Failure> {
     let here = root(given)?;
     let is_within = given.is_some() || !selectors.iter().any(|selector| leads_out(&here, selector));
-    Ok(if is_within { here } else { around(&here, selectors) })
+    if is_within {
+        return Ok(here);
+    }
+    let above = common_folder(&here, selectors).unwrap_or_else(|| here.clone());
+    Ok(around(&here, &above, selectors))
+}
+
+/// The innermost folder with all existing paths that the selectors name.
+fn common_folder(here: &Path, selectors: &[String]) -> Option<PathBuf> {
+    let paths = selectors.iter().filter_map(|selector| here.join(NodeId::new(selector).file()).canonicalize().ok());
+    let folders = paths.filter_map(|path| if path.is_dir() { Some(path) } else { path.parent().map(Path::to_owned) });
+    folders.reduce(|one, other| common_ancestor(&one, &other))
+}
+
+fn common_ancestor(one: &Path, other: &Path) -> PathBuf {
+    one.ancestors().find(|folder| other.starts_with(folder)).unwrap_or(one).to_owned()
 }
 
 fn leads_out(here: &Path, selector: &str) -> bool {
@@ -48,21 +63,25 @@ fn leads_out(here: &Path, selector: &str) -> bool {
     plain.is_none_or(|plain| plain.is_absolute() && !plain.starts_with(here))
 }
 
-/// The rootdir of a folder; makes the selectors relative to it.
-fn around(here: &Path, selectors: &mut Vec<String>) -> PathBuf {
-    // pytest itself reports a configuration that can't be read.
-    let settings = settings_from(here, &|path| read_text(path).ok());
-    let root = settings.map_or_else(|_| here.to_owned(), |settings| settings.rootdir);
-    if root != here {
-        for selector in selectors.iter_mut() {
-            let path = NodeId::new(selector).file();
-            if Path::new(path).is_relative() && here.join(path).exists() {
-                *selector = format!("{}/{selector}", here.display());
-            }
+/// pytest's rootdir in the folder `here` for arguments whose common folder is `above`; makes the selectors relative to it.
+fn around(here: &Path, above: &Path, selectors: &mut Vec<String>) -> PathBuf {
+    let root = match settings_from(above, &|path| read_text(path).ok()) {
+        Ok(settings) if settings.inifile.is_some() || settings.rootdir != above => settings.rootdir,
+        // pytest itself reports a configuration that can't be read.
+        Ok(_) | Err(_) => match common_ancestor(here, above) {
+            root if root.parent().is_none() => above.to_owned(),
+            root => root,
+        },
+    };
+    for selector in selectors.iter_mut() {
+        let path = NodeId::new(selector).file();
+        let is_elsewhere = root != here || leads_out(here, selector);
+        if is_elsewhere && Path::new(path).is_relative() && here.join(path).exists() {
+            *selector = format!("{}/{selector}", here.display());
         }
-        if selectors.is_empty() {
-            selectors.push(here.display().to_string());
-        }
+    }
+    if root != here && selectors.is_empty() {
+        selectors.push(here.display().to_string());
     }
     root
 }
@@ -208,7 +227,7 @@ mod tests {
         let sub = root.join("sub");
         let asked = |here: &Path, selectors: &[&str]| {
             let mut selectors: Vec<String> = selectors.iter().map(|&selector| selector.to_owned()).collect();
-            let root = around(here, &mut selectors);
+            let root = around(here, here, &mut selectors);
             (node_ids(&root, &selectors).unwrap(), root)
         };
         assert_eq!(asked(&sub, &[]), (vec![], sub.clone()), "no configuration: a project of its own");
@@ -226,17 +245,30 @@ mod tests {
     #[test]
     fn selectors_outside_of_the_folder_are_those_of_the_project() {
         let (_folder, root) = project();
-        std::fs::write(root.join("pytest.ini"), "[pytest]\n").unwrap();
+        std::fs::create_dir(root.join("other")).unwrap();
+        std::fs::write(root.join("other/test_o.py"), "").unwrap();
         let asked = |given: &[&str]| {
             let mut selectors: Vec<String> = given.iter().map(|&selector| selector.to_owned()).collect();
-            let leads_out = selectors.iter().any(|selector| leads_out(&root.join("sub"), selector));
-            let here = if leads_out { around(&root.join("sub"), &mut selectors) } else { root.join("sub") };
-            node_ids(&here, &selectors).unwrap()
+            let above = common_folder(&root.join("sub"), &selectors).unwrap();
+            let root = around(&root.join("sub"), &above, &mut selectors);
+            (node_ids(&root, &selectors).unwrap(), root)
         };
-        assert_eq!(asked(&["test_a.py", "../sub"]), ["sub/test_a.py", "sub"]);
-        assert_eq!(asked(&["./test_a.py"]), ["test_a.py"]);
-        assert_eq!(asked(&[&format!("{}/sub/test_a.py", root.display())]), ["test_a.py"]);
-        assert_eq!(asked(&[&root.display().to_string()]), [""; 0]);
+        let ids =
+            |ids: &[&str], root: &Path| (ids.iter().map(|&id| id.to_owned()).collect::<Vec<_>>(), root.to_owned());
+        let all = asked(&["test_a.py", "../other/test_o.py::test"]);
+        assert_eq!(all, ids(&["sub/test_a.py", "other/test_o.py::test"], &root), "without any configuration");
+        assert_eq!(asked(&["../other"]), ids(&["other"], &root));
+        assert_eq!(asked(&["../sub/test_a.py"]), ids(&["test_a.py"], &root.join("sub")));
+        for folder in ["", "sub", "other"] {
+            std::fs::write(root.join(folder).join("pytest.ini"), "[pytest]\n").unwrap();
+        }
+        assert_eq!(asked(&["test_a.py", "../sub", ".."]), ids(&[], &root));
+        assert_eq!(asked(&["test_a.py", "../other"]), ids(&["sub/test_a.py", "other"], &root));
+        assert_eq!(asked(&["../other/test_o.py"]), ids(&["test_o.py"], &root.join("other")));
+        let here = root.join("sub");
+        for (within, selector) in [(true, "./test_a.py"), (false, ".."), (false, "../other/test_o.py")] {
+            assert_eq!(leads_out(&here, selector), !within, "{selector}");
+        }
     }
 
     #[test]
