@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from command_line import Told, lens
 from daemon import Daemon
 from world import Project, World
@@ -81,7 +82,55 @@ def test_failed_files_run_again_until_they_can_be_collected(world: World, tmp_pa
         assert (told.status, "ERROR test_broken.py" in told.out) == (2, True), told
     project.write("test_broken.py", "def test_b(): pass\n")
     told = run(world, project, "--lf")
-    assert (told.status, "2 passed" in told.out) == (0, True), told
+    assert (told.status, "1 passed" in told.out) == (0, True), told
+    told = run(world, project, "--lf")
+    assert (told.status, "2 passed" in told.out) == (0, True), "nothing has failed"
+
+
+@pytest.mark.parametrize("words", [(), ("--connect",)])
+def test_tests_of_a_repaired_file_count_as_failed(
+    world: World, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    files = {
+        "test_a.py": "def test_a(): assert 0\ndef test_good(): pass\n",
+        "test_b.py": "import no_such_module\n",
+        "test_c.py": "def test_c(): pass\n",
+    }
+    project = Project(tmp_path / "project", files)
+    daemon = Daemon(world) if words else None
+    try:
+        if daemon is not None:
+            words = (*words, daemon.socket)
+
+        def outcomes(*more: str) -> dict[str, str]:
+            return run(world, project, "--json", *words, *more).outcomes
+
+        outcomes()
+        project.write("test_b.py", "def test_b(): pass\ndef test_b2(): assert 0\n")
+        failed = {"test_a.py::test_a": "failed", "test_b.py::test_b2": "failed"}
+        assert outcomes("--lf") == {**failed, "test_b.py::test_b": "passed"}
+        assert outcomes("--lf") == failed
+        # A new test of a file that was broken once is nothing but new.
+        project.write("test_b.py", "def test_b(): pass\ndef test_b3(): pass\n")
+        assert outcomes("--lf") == {"test_a.py::test_a": "failed"}
+    finally:
+        if daemon is not None:
+            daemon.end()
+
+
+def test_cleared_outcomes_include_broken_files(world: World, tmp_path: Path) -> None:
+    files = {"test_b.py": "import no_such_module\n", "test_c.py": "def test_c(): pass\n"}
+    project = Project(tmp_path / "project", files)
+    run(world, project)
+    project.write("test_b.py", "def test_b(): pass\n")
+    told = lens(world, "run", "--ff", "-v", cwd=project.root)
+    ran = [line.split(" ")[0] for line in told.lines if "PASSED" in line]
+    assert ran == ["test_b.py::test_b", "test_c.py::test_c"]
+    project.write("test_b.py", "import no_such_module\n")
+    run(world, project)
+    project.write("test_b.py", "def test_b(): pass\n")
+    told = run(world, project, "--cache-clear", "--lf", "--json")
+    assert len(told.outcomes) == 2
 
 
 def test_options_that_decide_which_tests_there_are_leave_none_out(

@@ -214,6 +214,22 @@ impl History {
         self.shared.state().ledger.marks.cleared_ms()
     }
 
+    /// Files, by their paths, can't be collected for a run at `at_ms`, Unix time in milliseconds.
+    pub fn note_broken<'a>(&self, files: impl Iterator<Item = &'a str>, at_ms: u64) {
+        {
+            let mut state = self.shared.state();
+            files.for_each(|file| state.ledger.marks.note_broken(file.into(), at_ms));
+            state.has_marks = !state.is_closed;
+        }
+        self.shared.wake.notify_all();
+    }
+
+    /// The files that could not be collected for a run since the last clearing, and when that was last so.
+    #[must_use]
+    pub fn broken(&self) -> Vec<(Arc<str>, u64)> {
+        self.shared.state().ledger.marks.broken().map(|(file, at_ms)| (Arc::clone(file), at_ms)).collect()
+    }
+
     /// Calls `listener` whenever tests have new outcomes, recorded here or elsewhere, until it returns `false`. It runs
     /// on the thread that made the change, and must not wait.
     pub fn listen(&self, listener: impl Fn(&Changed) -> bool + Send + Sync + 'static) {
@@ -303,7 +319,7 @@ impl History {
             if let Some(first_ms) = state.ledger.marks.first_asked_ms(distribution) {
                 return first_ms;
             }
-            state.ledger.marks.ask(distribution, at_ms);
+            state.ledger.marks.ask(distribution.into(), at_ms);
             state.has_marks = !state.is_closed;
             at_ms
         };

@@ -1,5 +1,5 @@
-//! Moments that later runs refer to: when a user cleared what runs are selected and ordered by, and when a shard of some
-//! code was first asked for. Each kind has a table.
+//! Moments that later runs refer to: when a user cleared what runs are selected and ordered by, when a shard of some code
+//! was first asked for, and when a file could not be collected. Each kind has a table.
 //!
 //! Older versions of the format lack these tables and never look here, as with the table of failures.
 
@@ -7,15 +7,18 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS cleared(id INTEGER PRIMARY KEY CHECK(id = 0), at_ms INTEGER NOT NULL);
     CREATE TABLE IF NOT EXISTS shards(name TEXT PRIMARY KEY, at_ms INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS broken(name TEXT PRIMARY KEY, at_ms INTEGER NOT NULL) WITHOUT ROWID;
 ";
 
-/// The number of distributions over shards that are remembered, the newest ones.
-const DISTRIBUTIONS: usize = 200;
+/// The number of distributions over shards, and of broken files, that are remembered: the newest ones.
+const NAMES: usize = 500;
+
+type Times = BTreeMap<Arc<str>, u64>;
 
 /// Moments, each in Unix time in milliseconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,7 +26,9 @@ pub(crate) struct Marks {
     /// Runs that started before don't count for what failed last; 0 if nothing was ever cleared.
     cleared_ms: u64,
     /// When the first shard of a distribution was asked for, by the name of the distribution.
-    shards: BTreeMap<Arc<str>, u64>,
+    shards: Times,
+    /// When a file could last not be collected for a run, by its path.
+    broken: Times,
 }
 
 impl Marks {
@@ -42,20 +47,33 @@ impl Marks {
     }
 
     /// A shard of this distribution is asked for; an earlier time stays.
-    pub(crate) fn ask(&mut self, distribution: &str, at_ms: u64) {
-        let first = self.shards.entry(distribution.into()).or_insert(at_ms);
+    pub(crate) fn ask(&mut self, distribution: Arc<str>, at_ms: u64) {
+        let first = self.shards.entry(distribution).or_insert(at_ms);
         *first = at_ms.min(*first);
-        self.trim();
+        trim(&mut self.shards);
+    }
+
+    /// The files that could not be collected for a run since the last clearing, and when.
+    pub(crate) fn broken(&self) -> impl Iterator<Item = (&Arc<str>, u64)> {
+        self.broken.iter().map(|(file, at_ms)| (file, *at_ms)).filter(|(_, at_ms)| *at_ms >= self.cleared_ms)
+    }
+
+    /// A file can't be collected for a run; a later time stays.
+    pub(crate) fn note_broken(&mut self, file: Arc<str>, at_ms: u64) {
+        let last = self.broken.entry(file).or_insert(at_ms);
+        *last = at_ms.max(*last);
+        trim(&mut self.broken);
     }
 
     /// Adds the moments that another process or the file knows.
     pub(crate) fn merge(&mut self, other: &Marks) {
         self.clear(other.cleared_ms);
         for (distribution, at_ms) in &other.shards {
-            let first = self.shards.entry(Arc::clone(distribution)).or_insert(*at_ms);
-            *first = (*first).min(*at_ms);
+            self.ask(Arc::clone(distribution), *at_ms);
         }
-        self.trim();
+        for (file, at_ms) in &other.broken {
+            self.note_broken(Arc::clone(file), *at_ms);
+        }
     }
 
     /// Whether these have a moment that the others lack.
@@ -64,17 +82,15 @@ impl Marks {
         merged.merge(self);
         merged != *others
     }
+}
 
-    fn trim(&mut self) {
-        let surplus = self.shards.len().saturating_sub(DISTRIBUTIONS);
-        if surplus > 0 {
-            let mut by_age: Vec<_> =
-                self.shards.iter().map(|(name, at_ms)| (*at_ms, Reverse(Arc::clone(name)))).collect();
-            by_age.sort_unstable();
-            for (_, Reverse(name)) in by_age.into_iter().take(surplus) {
-                self.shards.remove(&name);
-            }
-        }
+/// Forgets the oldest if there are too many.
+fn trim(times: &mut Times) {
+    if times.len() > NAMES
+        && let Some(oldest) = times.iter().min_by_key(|(name, at_ms)| (**at_ms, Reverse(Arc::clone(name))))
+    {
+        let oldest = Arc::clone(oldest.0);
+        times.remove(&oldest);
     }
 }
 
@@ -85,15 +101,18 @@ pub(crate) fn read(reading: &Connection) -> Result<Marks, rusqlite::Error> {
         let at: Option<i64> = reading.query_row("SELECT at_ms FROM cleared", [], |row| row.get(0)).optional()?;
         marks.cleared_ms = at.and_then(|at| u64::try_from(at).ok()).unwrap_or_default();
     }
-    if has_table(reading, "shards")? {
-        let mut statement = reading.prepare_cached("SELECT name, at_ms FROM shards")?;
-        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)))?;
-        for row in rows {
-            let (name, at_ms) = row?;
-            marks.shards.insert(name, u64::try_from(at_ms).unwrap_or_default());
-        }
-    }
+    marks.shards = read_times(reading, "shards")?;
+    marks.broken = read_times(reading, "broken")?;
     Ok(marks)
+}
+
+fn read_times(reading: &Connection, table: &str) -> Result<Times, rusqlite::Error> {
+    if !has_table(reading, table)? {
+        return Ok(Times::new());
+    }
+    let mut statement = reading.prepare_cached(&format!("SELECT name, at_ms FROM {table}"))?;
+    let times = |row: &Row<'_>| Ok((row.get(0)?, u64::try_from(row.get::<_, i64>(1)?).unwrap_or_default()));
+    statement.query_map([], times)?.collect()
 }
 
 fn has_table(reading: &Connection, name: &str) -> Result<bool, rusqlite::Error> {
@@ -111,10 +130,12 @@ pub(crate) fn add(writing: &Connection, marks: &Marks) -> Result<Marks, rusqlite
     writing.execute_batch(SCHEMA)?;
     let stored = |at_ms: u64| i64::try_from(at_ms).unwrap_or(i64::MAX);
     writing.execute("INSERT OR REPLACE INTO cleared VALUES(0, ?1)", params![stored(all.cleared_ms)])?;
-    writing.execute("DELETE FROM shards", [])?;
-    let mut insert = writing.prepare_cached("INSERT INTO shards VALUES(?, ?)")?;
-    for (name, at_ms) in &all.shards {
-        insert.execute(params![name, stored(*at_ms)])?;
+    for (table, times) in [("shards", &all.shards), ("broken", &all.broken)] {
+        writing.execute(&format!("DELETE FROM {table}"), [])?;
+        let mut insert = writing.prepare_cached(&format!("INSERT INTO {table} VALUES(?, ?)"))?;
+        for (name, at_ms) in times {
+            insert.execute(params![name, stored(*at_ms)])?;
+        }
     }
     Ok(all)
 }

@@ -20,10 +20,11 @@ pub(crate) async fn previously_failed(
     passed: &[String],
     only_failed: bool,
 ) -> Result<Vec<String>, Failure> {
+    // This collects: the tests of files that are repaired by now count as failed.
+    let broken = broken(client, root, selected, passed).await?;
     let recorded = last_failed(client).await?;
     let is_selected = |id: &str| is_named(selected, id) && !addopts::leave_out(root, id, passed);
     let recorded: BTreeSet<String> = recorded.into_iter().filter(|id| is_selected(id)).collect();
-    let broken = broken(client, root, selected, passed).await?;
     if recorded.is_empty() && (broken.is_empty() || !only_failed) {
         return Ok(Vec::new());
     }

@@ -24,12 +24,13 @@ pub(super) async fn first(client: &Client, root: &Path, options: &arguments::Run
     if !failed_first && !options.new_first {
         return Ok(Vec::new());
     }
+    // This collects: the tests of files that are repaired by now count as failed.
+    let known = known(client).await?;
     let failed = if failed_first { last_failed(client).await? } else { HashSet::new() };
     if failed.is_empty() && !options.new_first {
         return Ok(Vec::new());
     }
-    let (mut first, rest): (Vec<String>, Vec<String>) =
-        known(client).await?.into_iter().partition(|id| failed.contains(id));
+    let (mut first, rest): (Vec<String>, Vec<String>) = known.into_iter().partition(|id| failed.contains(id));
     if options.new_first {
         first.extend(rest);
         let ran = ever_ran(client).await?;

@@ -1,14 +1,14 @@
 //! `get_flakiness_report`, `get_test_flakiness`, `get_last_failed`, `get_last_outcomes` and `clear_last_outcomes`: the
 //! history's answers.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use pytest_lens_analysis::FileAnalysis;
 use pytest_lens_analysis::listing::read_file;
 use pytest_lens_history::{FailedAt, Last, Report};
 use pytest_lens_plan::flaky::Verdict;
-use pytest_lens_protocol::{Event, EventPayload, FlakinessInfo, Response, TestOutcome, TestOutcomes};
+use pytest_lens_protocol::{Event, EventPayload, FlakinessInfo, NodeId, Response, TestOutcome, TestOutcomes};
 
 use super::Answered;
 use crate::api_error::invalid;
@@ -33,8 +33,33 @@ pub(super) async fn report(project: &Arc<Project>) -> Response {
 pub(super) async fn last_failed(project: &Arc<Project>) -> Response {
     project.history_loaded().await;
     project.ended_runs_recorded().await;
-    let node_ids = project.state.history.last_failed().iter().map(|id| id.to_string()).collect();
-    Response::TestList { node_ids }
+    let mut failed: BTreeSet<String> = project.state.history.last_failed().iter().map(|id| id.to_string()).collect();
+    failed.extend(repaired(&project.state));
+    Response::TestList { node_ids: failed.into_iter().collect() }
+}
+
+/// The tests in files that could not be collected for a run, but can by now, which have not run since. As in pytest they
+/// count as failed.
+fn repaired(state: &ProjectState) -> Vec<String> {
+    let (inventory, history) = (state.inventory.load(), &state.history);
+    let broken: HashMap<Arc<str>, u64> = history.broken().into_iter().collect();
+    let mut files: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for node in inventory.nodes().filter(|_| !broken.is_empty()) {
+        let file = NodeId::new(&node.id).file();
+        if broken.contains_key(file) && !inventory.errors.contains_key(file) {
+            files.entry(file).or_default().push(&node.id);
+        }
+    }
+    let mut found = Vec::new();
+    for (file, ids) in files {
+        let broken_ms = broken.get(file).copied().unwrap_or_default();
+        let last: Vec<Option<u64>> = ids.iter().map(|id| history.last_started_ms(id)).collect();
+        // Tests that never ran are new, if others of the file have run since.
+        let has_run = last.iter().flatten().any(|ran_ms| *ran_ms > broken_ms);
+        let is_left = |ran_ms: &Option<u64>| ran_ms.map_or(!has_run, |ran_ms| ran_ms <= broken_ms);
+        found.extend(ids.into_iter().zip(last).filter(|(_, ran_ms)| is_left(ran_ms)).map(|(id, _)| id.to_owned()));
+    }
+    found
 }
 
 /// The next runs are selected and ordered by outcomes from now on.

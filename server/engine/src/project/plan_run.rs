@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use super::Project;
 use crate::api_error::{Refusal, invalid};
+use crate::clock::now_ms;
 use crate::model::collect_error::{CollectError, CrashKind};
 use crate::model::collection::SkippedFile;
 use crate::model::scope::Scope;
@@ -166,6 +167,9 @@ pub(crate) fn choose_in(
     let deselected = left + collected.tests.deselected;
     let concerns = |error: &&CollectError| scope.is_troubled_by(&error.path);
     let broken: Vec<_> = collected.tests.errors.iter().filter(concerns).collect();
+    if !broken.is_empty() {
+        project.state.history.note_broken(broken.iter().map(|error| &*error.path), now_ms());
+    }
     let errors = told_errors(project, broken.iter().copied());
     // A command reports errors as pytest does, at the end of a run, even if it has no test.
     let is_command = request.is_command(source_of(&request.options)?);

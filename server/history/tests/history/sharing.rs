@@ -2,7 +2,7 @@
 
 use std::sync::mpsc;
 
-use pytest_lens_history::Changed;
+use pytest_lens_history::{Changed, History};
 
 use crate::common::{DEADLINE, Home, recent, run, until};
 
@@ -52,6 +52,22 @@ fn the_same_report_is_recorded_once() {
     again.record(report.clone());
     assert!(again.wait_loaded(DEADLINE) && again.flush(DEADLINE));
     assert_eq!((again.len(), home.open().len()), (1, 1));
+}
+
+#[test]
+fn broken_files_are_known_in_every_process_until_a_clearing() {
+    let home = Home::new();
+    let (here, there) = (home.open(), home.open());
+    let names =
+        |history: &History| history.broken().iter().map(|(file, at)| format!("{file} {at}")).collect::<Vec<_>>();
+    here.note_broken(["a.py", "b.py"].into_iter(), 5);
+    until("the files, there", || names(&there) == ["a.py 5", "b.py 5"]);
+    there.note_broken(["b.py"].into_iter(), 7);
+    there.note_broken(["a.py"].into_iter(), 3);
+    until("the later time, here", || names(&here) == ["a.py 5", "b.py 7"]);
+    here.clear(6);
+    assert!(here.flush(DEADLINE) && there.flush(DEADLINE));
+    assert_eq!(names(&home.open()), ["b.py 7"]);
 }
 
 #[test]
