@@ -283,6 +283,27 @@ def test_the_stacks_of_a_slow_test_are_printed_at_once(world: World, tmp_path: P
     assert "Timeout (0:00:00.100000)!" in _plain(world, project, []).stderr
 
 
+def test_stepwise_runs_end_as_in_pytest(world: World, tmp_path: Path) -> None:
+    tests = "def test_a(): assert 0\ndef test_b(): assert 0\ndef test_c(): pass\n"
+    project = Project(tmp_path / "project", {"test_it.py": tests})
+    why = "! Interrupted: Test failed, continuing from this test next run. !"
+    for words in (["--sw"], ["--sw", "--sw-skip"]):
+        told = lens(world, "run", *words, cwd=project.root)
+        assert (told.status, why in told.out) == (2, True), told
+    project.write("test_it.py", tests.replace("assert 0", "pass"))
+    assert why not in lens(world, "run", "--sw", cwd=project.root).out
+
+
+def test_what_only_pytest_can_do_is_left_to_it(world: World, tmp_path: Path) -> None:
+    project = Project(tmp_path / "project", {"test_it.py": "def test(): pass\n"})
+    twice = ["--keep-duplicates", "test_it.py", "test_it.py"]
+    told = lens(world, "run", "-q", *twice, cwd=project.root)
+    assert "2 passed" in told.lines[-1], told
+    told = lens(world, "run", "-q", "-n2", "--basetemp=base", cwd=project.root)
+    assert (told.status, "1 passed" in told.out) == (0, True), told
+    assert "without pytest-xdist it has one runner" in told.err
+
+
 def test_a_status_colors_what_it_names(world: World, tmp_path: Path) -> None:
     project = Project(tmp_path / "project", CASES["statuses"][0])
     words = ["--color=yes", "-v", "test_it.py::test_prepared"]

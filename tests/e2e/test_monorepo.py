@@ -216,3 +216,30 @@ def test_broken_files_of_all_projects_count_for_the_limit_of_failures(
     told = lens(world, "run", "-x", "--json", "-n1", cwd=project.root)
     assert told.status == 2
     assert set(told.outcomes.values()) <= {"not_run"}, told.outcomes
+
+
+@pytest.mark.parametrize("style", ["long", "short", "line"])
+def test_places_in_tracebacks_are_those_from_the_folder_of_the_command(
+    world: World, tmp_path: Path, style: str
+) -> None:
+    files = {
+        "pytest.ini": "[pytest]\n",
+        "test_root.py": "def test_r(): pass\n",
+        "in/b/pytest.ini": "[pytest]\npythonpath = . ..\n",
+        "in/b/test_b.py": "import outer\ndef test_b():\n    outer.f()\n",
+        "in/b/deeper.py": "def g():\n    assert 0, 'test_x.py:1: no place'\n",
+        "in/outer.py": "import deeper\ndef f():\n    deeper.g()\n",
+    }
+    project = Project(tmp_path / "project", files)
+    words = ["-q", f"--tb={style}", "in/b/test_b.py"]
+    told = lens(world, "run", *words, cwd=project.root)
+    plain = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *words],
+        cwd=project.root,
+        env=world.env(),
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    assert told.lines[:-1] == plain.stdout.splitlines()[:-1]

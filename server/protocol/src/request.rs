@@ -297,8 +297,9 @@ messages! {
             /// From `context_ready`.
             context_id: String,
         },
-        /// Lists the tests whose last recorded outcome since `clear_last_outcomes` is a failure, recorded by any process
-        /// (an addition of pytest-lens). The list includes tests that no longer exist. Answer: `test_list`.
+        /// Lists the tests whose last recorded outcome since `clear_last_outcomes` is a failure, recorded by any process,
+        /// and those that have not run since their file could not be collected for a run, but can be by now (an addition
+        /// of pytest-lens). The list includes tests that no longer exist. Answer: `test_list`.
         GetLastFailed = "get_last_failed" {
             /// From `context_ready`.
             context_id: String,

@@ -2,6 +2,7 @@
 //! the project's interpreter, the terminal and the arguments as they were written.
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
@@ -72,7 +73,7 @@ pub(super) fn has_projects(root: &Path) -> bool {
 
 /// Becomes pytest. Returns only if that is not possible.
 pub(super) fn replace_process(option: &str, root: &Path, run: &Run) -> Failure {
-    let words = match words_for_pytest(&run.written) {
+    let mut words = match words_for_pytest(&run.written) {
         Ok(words) => words,
         Err(ours) => {
             return Failure::usage(format!(
@@ -85,11 +86,43 @@ pub(super) fn replace_process(option: &str, root: &Path, run: &Run) -> Failure {
         Ok(python) => python,
         Err(failure) => return failure,
     };
+    if run.workers.is_some() && !has_xdist(&python) {
+        words = without_runners(&words);
+        // If standard error is closed, nobody reads it.
+        let _ = writeln!(
+            std::io::stderr(),
+            "pytest-lens: only pytest itself follows `{option}`, and without pytest-xdist it has one runner: `-n` is left out"
+        );
+    }
     let file = project_file::read(root).given.complete();
     let mut pytest = Command::new(&python);
     pytest.args(["-m", "pytest"]).args(&file.arguments).args(words).envs(&file.env);
     let error = become_program(pytest.current_dir(root));
     Failure::internal(format!("`{}` can't be started: {error}", python.display()))
+}
+
+fn has_xdist(python: &Path) -> bool {
+    let finds = "import importlib.util, sys; sys.exit(importlib.util.find_spec('xdist') is None)";
+    Command::new(python).args(["-c", finds]).status().is_ok_and(|status| status.success())
+}
+
+/// The words without those about several runners, which only pytest-xdist has.
+fn without_runners(words: &[OsString]) -> Vec<OsString> {
+    const WITH_VALUE: [&str; 5] = ["-n", "--numprocesses", "--dist", "--maxprocesses", "--max-worker-restart"];
+    let mut kept = Vec::new();
+    let mut left = words.iter();
+    while let Some(word) = left.next() {
+        let text = word.to_string_lossy();
+        if text == "--" {
+            kept.push(word.clone());
+            kept.extend(left.by_ref().cloned());
+        } else if WITH_VALUE.contains(&&*text) {
+            left.next();
+        } else if !WITH_VALUE.contains(&text.split('=').next().unwrap_or_default()) && !text.starts_with("-n") {
+            kept.push(word.clone());
+        }
+    }
+    kept
 }
 
 /// The words without those of this command alone.
@@ -184,5 +217,13 @@ mod tests {
         assert_eq!(words_for_pytest(&words("--root=a --markers")), Ok(words("--markers")));
         assert_eq!(words_for_pytest(&words("--markers --json")), Err("--json".into()));
         assert_eq!(words_for_pytest(&words("--fixtures --watch")), Err("--watch".into()));
+    }
+
+    #[test]
+    fn without_xdist_pytest_gets_no_number_of_runners() {
+        let kept = |line: &str| without_runners(&words(line));
+        assert_eq!(kept("-n2 --basetemp b -x"), words("--basetemp b -x"));
+        assert_eq!(kept("-n auto --dist=loadfile --numprocesses 3 -v a.py"), words("-v a.py"));
+        assert_eq!(kept("--numprocesses=3 -q -- -n2"), words("-q -- -n2"));
     }
 }

@@ -2,7 +2,7 @@
 //! command line, so that it can't narrow a run with one of these.
 
 /// As the words are written after parsing: short options with their value, long ones with `=` before it.
-const LONG: [&str; 10] = [
+const LONG: [&str; 8] = [
     "--doctest-modules",
     "--doctest-glob",
     "--import-mode",
@@ -11,8 +11,6 @@ const LONG: [&str; 10] = [
     "--confcutdir",
     "--noconftest",
     "--pyargs",
-    "--keep-duplicates",
-    "--keepduplicates",
 ];
 
 /// Keys of pytest's configuration.

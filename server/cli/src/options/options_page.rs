@@ -68,6 +68,8 @@ const REMARKS: &[(&str, &str)] = &[
     ("--junitxml", "one session runs all tests, and pytest writes the report"),
     ("--cov", "one session runs all tests, and pytest-cov makes the reports and enforces its gates"),
     ("--pyargs", "a run that names modules is pytest's"),
+    ("--keep-duplicates", "a run of the engine has each test once"),
+    ("--basetemp", "without pytest-xdist, `-n` is left out"),
     ("--html", "one session runs all tests, and the plugin writes the report"),
     ("--help", "of pytest-lens; `python -m pytest --help` lists this table's options"),
 ];

@@ -72,7 +72,8 @@ const OTHERS_WITH_VALUE: &[&str] = &[
 const OTHERS: &[&str] = &["--json-report", "--snapshot-update", "--headed"];
 
 /// Options with which pytest prints a report instead of running tests, or besides, and those of plugins that report or
-/// repeat by themselves; and `--basetemp`, because the engine gives each runner a folder of its own.
+/// repeat by themselves; `--basetemp`, because the engine gives each runner a folder of its own; and `--keep-duplicates`,
+/// because a run has each test once.
 const BY_PYTEST: &[&str] = &[
     "--markers",
     "--fixtures",
@@ -87,6 +88,8 @@ const BY_PYTEST: &[&str] = &[
     "--pastebin",
     "--basetemp",
     "--max-warnings",
+    "--keep-duplicates",
+    "--keepduplicates",
     "--looponfail",
     "--force-reruns",
     "--only-rerun",

@@ -74,6 +74,8 @@ pub(crate) struct Report {
     pub skipped_files: Vec<FileSkip>,
     /// Number of failures after which the run stops, if the user gives one.
     pub limit: Option<u32>,
+    /// The number of failures after which a stepwise run stops.
+    pub step: Option<u32>,
     /// Files that could not be collected do not interrupt the run.
     pub continues: bool,
     /// Numbers of passed and of failed subtests.
@@ -122,6 +124,7 @@ impl Report {
             deselected: 0,
             skipped_files: Vec::new(),
             limit: None,
+            step: None,
             continues: false,
             subtests: (0, 0),
             all: None,

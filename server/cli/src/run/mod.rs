@@ -78,6 +78,7 @@ pub(crate) async fn once(
     report.has_terminal = options.has_terminal;
     report.continues = options.continue_on_collection_errors;
     report.limit = request::limit(options);
+    report.step = request::step(options);
     report.code = options.for_agent.then(|| CodeWatch::begin(&Arc::default(), root));
     let progress = Progress::new(options, style);
     let leaves_interrupts = options.has_terminal && terminal_access::is_shared();

@@ -160,8 +160,12 @@ fn workers(options: &arguments::Run) -> Option<WorkerCount> {
 /// ends, and the limit of a run that pytest-xdist would distribute.
 pub(crate) fn interrupts_at_failure(options: &arguments::Run, failed: usize) -> bool {
     let is_reached = |limit: Option<u32>| limit.is_some_and(|limit| failed >= limit as usize);
-    let step = is_stepwise(options).then_some(if options.stepwise_skip { 2 } else { 1 });
-    if is_reached(limit(options)) { options.is_distributed() } else { is_reached(step) }
+    if is_reached(limit(options)) { options.is_distributed() } else { is_reached(step(options)) }
+}
+
+/// Number of failures after which a stepwise run stops.
+pub(crate) fn step(options: &arguments::Run) -> Option<u32> {
+    is_stepwise(options).then_some(if options.stepwise_skip { 2 } else { 1 })
 }
 
 /// The limit of failures that the user gives.
@@ -171,7 +175,6 @@ pub(crate) fn limit(options: &arguments::Run) -> Option<u32> {
 
 /// Number of failures after which the run stops.
 fn maxfail(options: &arguments::Run) -> Option<u32> {
-    let step = is_stepwise(options).then_some(if options.stepwise_skip { 2 } else { 1 });
     let first = options.exit_first.then_some(1);
-    first.into_iter().chain(step).chain(options.maxfail.filter(|&count| count > 0)).min()
+    first.into_iter().chain(step(options)).chain(options.maxfail.filter(|&count| count > 0)).min()
 }

@@ -71,6 +71,9 @@ pub(crate) fn summary(report: &Report, options: &OutputOptions, style: Style) ->
 fn ending(text: &mut String, report: &Report, options: &OutputOptions, style: Style) {
     if let Some(limit) = report.limit.filter(|limit| report.failed() + report.errors.len() >= *limit as usize) {
         line(text, &style.paint(Paint::Red, &style.rule('!', &format!("stopping after {limit} failures"))));
+    } else if report.step.is_some_and(|step| report.failed() >= step as usize) {
+        let why = "Interrupted: Test failed, continuing from this test next run.";
+        line(text, &style.paint(Paint::Red, &style.rule('!', why)));
     }
     let nothing_ran = report.total == 0 && report.has_errors();
     let interruption = match &report.end {

@@ -2,7 +2,8 @@
 //! folder. Only the way from and to that client knows of it; the nested project itself does not.
 
 use pytest_lens_protocol::{
-    EventPayload, FlakinessHints, InventoryDelta, ItemKind, RunEnd, StaleOutcomes, TestItem, TestNodeInfo, TimeKind,
+    CollectError, EventPayload, FlakinessHints, InventoryDelta, ItemKind, RunEnd, StaleOutcomes, TestItem,
+    TestNodeInfo, TestOutcome, TimeKind,
 };
 
 use crate::model::item::outline_item;
@@ -33,6 +34,42 @@ impl Prefix<'_> {
         ids
     }
 
+    /// Changes the places in pytest's text of a failure (`test_a.py:3: in f`), which are relative to the project: a user
+    /// reads them in the folder above.
+    pub(crate) fn text(self, text: &mut String) {
+        if self.0.is_empty() || !text.contains(".py:") {
+            return;
+        }
+        let changed = |line: &str| self.place(line).unwrap_or_else(|| line.to_owned());
+        *text = text.split('\n').map(changed).collect::<Vec<_>>().join("\n");
+    }
+
+    /// A line that begins with the path of a source and a line number, by its path from the folder above.
+    fn place(self, line: &str) -> Option<String> {
+        let (path, rest) = line.split_once(".py:")?;
+        let number = rest.split(':').next().unwrap_or_default();
+        let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        if path.starts_with(['/', ' ', '>', '<']) || path.starts_with("E ") || path.contains([':', '"']) || !is_number {
+            return None;
+        }
+        let (mut folder, mut path) = (Some(self.0), path);
+        while let (Some(inner), Some(above)) = (folder, path.strip_prefix("../")) {
+            path = above;
+            folder = inner.rsplit_once('/').map(|(outer, _)| outer);
+        }
+        Some(folder.map_or_else(|| format!("{path}.py:{rest}"), |folder| format!("{folder}/{path}.py:{rest}")))
+    }
+
+    pub(crate) fn errors(self, errors: &mut [CollectError]) {
+        errors.iter_mut().filter_map(|error| error.longrepr.as_mut()).for_each(|text| self.text(text));
+    }
+
+    fn outcome(self, outcome: &mut TestOutcome) {
+        self.change(&mut outcome.id);
+        outcome.longrepr.iter_mut().for_each(|text| self.text(text));
+        outcome.failed_reports.iter_mut().for_each(|report| self.text(&mut report.longrepr));
+    }
+
     pub(crate) fn info(self, mut info: TestNodeInfo) -> TestNodeInfo {
         self.change(&mut info.node_id);
         self.change(&mut info.file_path);
@@ -55,6 +92,7 @@ impl Prefix<'_> {
             siblings.ids.iter_mut().for_each(|id| self.change(id));
         }
         delta.whole_files.iter_mut().for_each(|file| self.change(file));
+        self.errors(&mut delta.errors);
         delta
     }
 
@@ -80,9 +118,10 @@ impl Prefix<'_> {
             EventPayload::RunStarted(run) => {
                 run.ids.iter_mut().flatten().for_each(|id| self.change(id));
                 run.skipped_files.iter_mut().for_each(|file| self.change(&mut file.path));
+                self.errors(&mut run.errors);
             }
             EventPayload::TestStarted(tests) => tests.ids.iter_mut().for_each(|id| self.change(id)),
-            EventPayload::TestOutcome(tests) => tests.outcomes.iter_mut().for_each(|it| self.change(&mut it.id)),
+            EventPayload::TestOutcome(tests) => tests.outcomes.iter_mut().for_each(|it| self.outcome(it)),
             EventPayload::Output(output) => output.id.iter_mut().for_each(|id| self.change(id)),
             EventPayload::RunFinished(end) => *end = self.end(end.clone()),
             EventPayload::FlakinessHint(FlakinessHints { hints }) => {
@@ -113,5 +152,21 @@ mod tests {
             assert_eq!(Prefix(folder).id(id), whole);
             assert_eq!(Prefix(folder).ids(vec![id.to_owned()]), [whole]);
         }
+    }
+    #[test]
+    fn places_are_those_from_the_folder_above() {
+        let changed = |folder: &str, text: &str| {
+            let mut text = text.to_owned();
+            Prefix(folder).text(&mut text);
+            text
+        };
+        let long = "    def test():\n>       f(\"a.py:1: no\")\n\ntest_a.py:3: \n_ _\ntests/help.py:4: in f\nE   a.py:1: no\n\n\
+            ../lib.py:9: ValueError\n/abs/x.py:1: in g\n<frozen x.py:1: y";
+        assert_eq!(changed("", long), long);
+        let expected = "    def test():\n>       f(\"a.py:1: no\")\n\npkg/api/test_a.py:3: \n_ _\npkg/api/tests/help.py:4: in f\n\
+            E   a.py:1: no\n\npkg/lib.py:9: ValueError\n/abs/x.py:1: in g\n<frozen x.py:1: y";
+        assert_eq!(changed("pkg/api", long), expected);
+        assert_eq!(changed("api", "../lib.py:9: in f"), "lib.py:9: in f");
+        assert_eq!(changed("api", "../../lib.py:9: in f"), "../lib.py:9: in f");
     }
 }

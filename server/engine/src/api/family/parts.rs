@@ -341,6 +341,8 @@ impl Work {
 fn planned_part(place: usize, leaf: &Leaf, plan: &RunPlan, begins: Begins) -> Planned {
     let prefix = Prefix(&leaf.path);
     let total = plan.selected.len();
+    let mut errors = plan.errors.clone();
+    prefix.errors(&mut errors);
     let part = JointPart {
         place,
         path: leaf.path.clone(),
@@ -361,7 +363,7 @@ fn planned_part(place: usize, leaf: &Leaf, plan: &RunPlan, begins: Begins) -> Pl
             .map(|file| FileSkip { path: prefix.id(&file.path), ..file.clone() })
             .collect(),
         problems: plan.problems.iter().map(|problem| prefix.id(problem)).collect(),
-        errors: plan.errors.clone(),
+        errors,
         is_whole: total == plan.collected.tests.nodes.len(),
     }
 }
