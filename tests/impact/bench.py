@@ -92,7 +92,7 @@ class Suite:
             command, cwd=self.root, env=self.env, capture_output=True, text=True, timeout=LIMIT
         )
         if done.returncode == 4 or (done.returncode == 2 and not ERROR.search(done.stderr)):
-            raise CanNotRunError
+            raise CanNotRunError(done.stderr[-2000:])
         if done.returncode not in (0, 1, 2, 5):
             raise SystemExit(f"{command}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
         return done.stdout + (f"{UNCOLLECTED}\n" if done.returncode == 2 else "")

@@ -9,6 +9,7 @@ mod edits;
 mod history;
 mod latency;
 mod projects;
+mod runners;
 mod scale;
 mod server;
 mod socket;
@@ -42,8 +43,10 @@ struct Options {
 }
 
 /// The parts that can be measured separately.
-const PARTS: [&str; 11] =
-    ["control", "edits", "history", "latency", "lenses", "listing", "memory", "scale", "socket", "suites", "tree"];
+const PARTS: [&str; 12] = [
+    "control", "edits", "history", "latency", "lenses", "listing", "memory", "runners", "scale", "socket", "suites",
+    "tree",
+];
 
 /// The interpreter and binary that the generated projects run with.
 const REQUIREMENTS: &str = "iniconfig==2.3.1\nnumpy==2.4.6\npackaging==26.3\npandas==3.1.1\npluggy==1.7.0\npygments==2.21.0\n\
@@ -157,6 +160,11 @@ fn run(options: &Options) -> Result<bool> {
         let trivial = projects::plain(&home.join("trivial"), 50, 100)?;
         let peers = Venv::ensure("bench-peers", suites::PEERS)?;
         figures.extend(suites::runs(&binary, &venv, &peers, &trivial, &state)?);
+    }
+    if wanted("runners") {
+        note("a project of 7,000 tests, with 1, 8 and 40 runners");
+        let wide = projects::plain(&home.join("wide"), 70, 100)?;
+        figures.extend(runners::first_outcome(&binary, &venv, &wide, &state)?);
     }
     if wanted("memory") {
         note("a project of 3,000 tests");

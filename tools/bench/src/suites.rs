@@ -92,7 +92,7 @@ fn by_turns<const N: usize>(mut sides: [Side; N]) -> Result<[Duration; N]> {
     Ok(times.map(median))
 }
 
-fn lens(binary: &Path, venv: &Venv, root: &Path, state: &Path, arguments: &[&str]) -> Command {
+pub(crate) fn lens(binary: &Path, venv: &Venv, root: &Path, state: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(binary);
     venv.enter(&mut command);
     apart(&mut command, root, state).args(arguments);

@@ -1,0 +1,59 @@
+//! How long a command with many runners takes to the outcome of its first test, next to one with a single runner.
+
+use super::projects::Generated;
+use super::{Figure, median, suites};
+use anyhow::{Context, Result, bail};
+use chores::process;
+use chores::venv::Venv;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+/// Rounds, the first of which warms up.
+const ROUNDS: usize = 8;
+
+/// The numbers of runners, each with the promised multiple of the time with one.
+const MANY: [(&str, f64); 2] = [("8", 1.2), ("40", 1.1)];
+
+/// Measures all of them by turns; each command runs to its end.
+pub(crate) fn first_outcome(binary: &Path, venv: &Venv, project: &Generated, state: &Path) -> Result<Vec<Figure>> {
+    let state = state.join("runners");
+    let mut one = Vec::new();
+    let mut many = [Vec::new(), Vec::new()];
+    for round in 0..ROUNDS {
+        let single = time_to_first(binary, venv, project, &state, "1")?;
+        let mut times = Vec::new();
+        for (count, _) in MANY {
+            times.push(time_to_first(binary, venv, project, &state, count)?);
+        }
+        if round > 0 {
+            one.push(single);
+            many.iter_mut().zip(times).for_each(|(all, time)| all.push(time));
+        }
+    }
+    let one = median(one).as_secs_f64();
+    let figures = MANY.into_iter().zip(many).map(|((count, target), times)| {
+        let what = format!("{} tests, {count} runners: first outcome, to that of 1", project.tests);
+        Figure::limit(what, median(times).as_secs_f64() / one, target, "x")
+    });
+    Ok(figures.collect())
+}
+
+fn time_to_first(binary: &Path, venv: &Venv, project: &Generated, state: &Path, count: &str) -> Result<Duration> {
+    let mut command = suites::lens(binary, venv, &project.root, state, &["run", "--json", "-n", count]);
+    command.stdout(Stdio::piped());
+    let begun = Instant::now();
+    let mut child = command.spawn().with_context(|| process::line(&command))?;
+    let out = child.stdout.take().context("the command has no output")?;
+    let mut first = None;
+    for line in BufReader::new(out).lines() {
+        if line?.starts_with("{\"event\":\"testOutcome\"") && first.is_none() {
+            first = Some(begun.elapsed());
+        }
+    }
+    if !child.wait()?.success() {
+        bail!("`{}` failed", process::line(&command));
+    }
+    first.with_context(|| format!("`{}` printed no outcome", process::line(&command)))
+}
