@@ -31,6 +31,7 @@ PATIENCE, GRACE_S = 10, 10
 # The command fails if a file can't be collected, and names it.
 UNCOLLECTED = "!"
 ERROR = re.compile(r"^pytest-lens: ([^:\n]+\.py):", re.MULTILINE)
+ERROR_OF_RUN = re.compile(r"^ERROR \S+\.py", re.MULTILINE)
 # Selects every test.
 EVERYTHING = "*"
 
