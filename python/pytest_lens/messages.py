@@ -717,11 +717,14 @@ class Error(TypedDict):
 
     * ``code``: Category of the error.
     * ``message``: One sentence that names the culprit and the way out.
+    * ``session_exit``: How pytest ended its session before any test; only in the answer to a
+      ``run_stream`` with ``options``.
     """
 
     type: Literal["error"]
     code: ErrorCode
     message: str
+    session_exit: NotRequired[SessionExit]
 
 
 class FlakinessReport(TypedDict):
@@ -1263,6 +1266,18 @@ class RunTimings(TypedDict):
     projects: int
     collection: list[TimeSpent]
     run: list[TimeSpent]
+
+
+class SessionExit(TypedDict):
+    """How pytest ended a session before any test.
+
+    * ``status``: pytest's exit status.
+    * ``report``: pytest's report of the exception of a hook (its ``INTERNALERROR>`` lines), or
+      nothing.
+    """
+
+    status: int
+    report: str
 
 
 class Settings(TypedDict):

@@ -48,7 +48,7 @@ impl Failure {
     /// The engine refused a request, or gave an answer of another kind.
     pub(crate) fn of_response(response: Response) -> Self {
         match response {
-            Response::Error { code: ErrorCode::InternalError, message } => Failure::internal(message),
+            Response::Error { code: ErrorCode::InternalError, message, .. } => Failure::internal(message),
             Response::Error { message, .. } => Failure::usage(message),
             other => Failure::internal(format!(
                 "the engine's answer `{}` does not fit the request; use a daemon of the same version",

@@ -43,7 +43,8 @@ pub use outcome::{Outcome, Phase, UnknownOutcome};
 pub use request::Request;
 pub use response::Response;
 pub use run::{
-    ImpactReason, NestedContext, NestedStatus, PastOutcome, ReachedFile, RunOptions, Source, TestImpact, UnknownSource,
+    ImpactReason, NestedContext, NestedStatus, PastOutcome, ReachedFile, RunOptions, SessionExit, Source, TestImpact,
+    UnknownSource,
 };
 pub use settings::{
     ClientSettings, CodeLensSettings, Executor, FixtureReuseSettings, FlakySettings, ImpactRecord, ImpactSettings,

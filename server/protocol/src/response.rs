@@ -3,7 +3,7 @@
 use crate::macros::messages;
 use crate::{
     Bytes, Case, DebugFile, ErrorCode, Event, FlakinessInfo, Hint, LaunchErrorCode, NestedStatus, ReachedFile,
-    RunEvent, SuiteEvent, TestImpact, TestNodeInfo, TestResultInfo,
+    RunEvent, SessionExit, SuiteEvent, TestImpact, TestNodeInfo, TestResultInfo,
 };
 
 messages! {
@@ -102,6 +102,9 @@ messages! {
             code: ErrorCode,
             /// One sentence that names the culprit and the way out.
             message: String,
+            /// How pytest ended its session before any test; only in the answer to a `run_stream` with `options`.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            session_exit: Option<SessionExit>,
         },
         /// The flakiness of every test with a history.
         FlakinessReport = "flakiness_report" {
@@ -382,6 +385,6 @@ impl Response {
     /// An error response.
     #[must_use]
     pub fn error(code: ErrorCode, message: impl Into<String>) -> Self {
-        Response::Error { code, message: message.into() }
+        Response::Error { code, message: message.into(), session_exit: None }
     }
 }

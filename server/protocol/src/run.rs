@@ -49,6 +49,17 @@ pub struct RunOptions {
     pub executor: Option<String>,
 }
 
+/// How pytest ended a session before any test.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SessionExit {
+    /// pytest's exit status.
+    pub status: i32,
+    /// pytest's report of the exception of a hook (its `INTERNALERROR>` lines), or nothing.
+    #[serde(default)]
+    pub report: String,
+}
+
 /// The outcome of one attempt at a test, in a run that has ended elsewhere.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -53,7 +53,7 @@ def run(worker: Worker, config: PrebuiltConfig) -> NoReturn:
             status = int(pytest.main(command_line(worker), plugins=plugins))
     except BaseException as error:  # SystemExit in a conftest, among others
         plugin.startup_errors.note(error)
-        status = _uncaught(error) if plugin.startup_errors.past_startup else 3
+        status = _uncaught(error)
     if plugin.is_controller:
         process_exit.run_exit_handlers()
         process_exit.leave(status)

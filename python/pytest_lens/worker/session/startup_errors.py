@@ -29,6 +29,7 @@ class StartupErrors:
         self.past_startup = False
         self._error: BaseException | None = None
         self._internal: str | None = None
+        self._report = ""  # pytest's, of an exception of a hook
         self._raised: BaseException | None = None
         # Hooks of the project that may have ended the session, with their places.
         self._hooks: list[str] = []
@@ -41,7 +42,8 @@ class StartupErrors:
     def note_internal(self, excrepr: Any, excinfo: Any) -> None:
         """pytest's INTERNALERROR."""
         if self._internal is None and type(excinfo.value) is not Broken:
-            self._internal = f"{excinfo.typename}: {own_text(excinfo.value)}\n{excrepr}"
+            self._report = str(excrepr)
+            self._internal = f"{excinfo.typename}: {own_text(excinfo.value)}\n{self._report}"
             self._raised = excinfo.value
 
     def note_hooks(self, config: Any) -> None:
@@ -61,22 +63,33 @@ class StartupErrors:
 
     def report(self, worker: Worker, status: int) -> None:
         """Send the reason why there was no collection, or why the run broke off."""
+        # Without an error, a hook has taken the session's place, and its status says nothing of
+        # tests. Nor does a conftest that ends with the status of a success.
+        gave_up = self._error is not None or self._internal is not None
+        ended: Message = {}
+        if gave_up and status:
+            ended["session_exit"] = {"status": status}
         location = _location(self._raised, worker.root)
         if self._raised is not None and location and not self.past_startup:
             # It came from a hook of the project: that line says more than pytest's own frames.
             text = describe(self._raised)
-            worker.send({"t": "usage_error", "message": cut(text, MESSAGE_LIMIT), **location})
+            if ended:
+                ended["session_exit"]["report"] = cut(self._report)
+            message = cut(text, MESSAGE_LIMIT)
+            worker.send({"t": "usage_error", "message": message, **location, **ended})
         elif self._internal is not None:
-            worker.send({"t": "internal_error", "message": cut(self._internal, MESSAGE_LIMIT)})
+            message = cut(self._internal, MESSAGE_LIMIT)
+            worker.send({"t": "internal_error", "message": message, **ended})
         elif not self.past_startup and isinstance(self._error, _EXPECTED + (type(None),)):
             text = describe(self._error) if self._error else self._without_reason(worker, status)
             location = _location(self._error, worker.root)
-            worker.send({"t": "usage_error", "message": cut(text, MESSAGE_LIMIT), **location})
+            message = cut(text, MESSAGE_LIMIT)
+            worker.send({"t": "usage_error", "message": message, **location, **ended})
         elif not self.past_startup:
             assert self._error is not None
             text = "".join(traceback.format_exception(None, self._error, self._error.__traceback__))
             message = f"{describe(self._error)}\n{text}"
-            worker.send({"t": "internal_error", "message": cut(message, MESSAGE_LIMIT)})
+            worker.send({"t": "internal_error", "message": cut(message, MESSAGE_LIMIT), **ended})
 
     def _without_reason(self, worker: Worker, status: int) -> str:
         text = f"pytest ended with status {status} before it ran any test"

@@ -17,7 +17,7 @@ impl Connect for Unavailable {
 
 impl Call for Unavailable {
     fn call(&self, _: Request) -> Answer<'_> {
-        let answer = Response::Error { code: ErrorCode::InternalError, message: self.0.clone() };
+        let answer = Response::error(ErrorCode::InternalError, self.0.clone());
         Box::pin(std::future::ready(answer))
     }
 }

@@ -150,7 +150,7 @@ pub(super) async fn follow(
     let run_id = match started {
         Err(reason) => return Ok((reason, watch, Changed::default())),
         Ok(Response::RunStarted { run_id, .. }) => run_id,
-        Ok(Response::Error { code: ErrorCode::CollectionFailed | ErrorCode::InvalidRequest, message }) => {
+        Ok(Response::Error { code: ErrorCode::CollectionFailed | ErrorCode::InvalidRequest, message, .. }) => {
             report.refuse(&project.follower.errors());
             if message.starts_with("no test ") {
                 return Err(unknown(&project.client, &workplace.root, &ids).await.unwrap_or(Failure::usage(message)));
@@ -160,7 +160,7 @@ pub(super) async fn follow(
             }
             return Ok((Ending::Of(RunEndStatus::Failed), watch, Changed::default()));
         }
-        Ok(Response::Error { code: ErrorCode::Timeout, message }) => {
+        Ok(Response::Error { code: ErrorCode::Timeout, message, .. }) => {
             return Err(Failure::usage(message));
         }
         Ok(other) => return Err(Failure::of_response(other)),

@@ -62,7 +62,7 @@ impl Workplace {
                     "`{folder}` is not trusted in the user's editor, so none of its code is run: the user must trust it there"
                 )));
             }
-            Response::Error { code: ErrorCode::InvalidRequest, message } if message.contains("unknown type") => {
+            Response::Error { code: ErrorCode::InvalidRequest, message, .. } if message.contains("unknown type") => {
                 return Err(Failure::usage(
                     "the daemon is of an older version: end its process, and the next call starts a new one",
                 ));

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use pytest_lens_engine::Connect;
 use pytest_lens_platform::signals::{self, Signal};
-use pytest_lens_protocol::{EventPayload, Request};
+use pytest_lens_protocol::{EventPayload, Request, SessionExit};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::engine::client::{Client, Log};
@@ -117,10 +117,15 @@ pub(crate) async fn once(
             progress.note(&why);
             return Ok(Ended::Empty(status));
         }
-        Started::Refused(client, message) => {
+        Started::Refused { client, message, session_exit } => {
             report.refuse(&client.collect_errors().await?);
             if message.starts_with("no test ") {
                 return Err(Failure::usage(unknown_test(&client, &report, message).await));
+            }
+            if let Some(SessionExit { status, report }) = session_exit {
+                progress.show_internal_error(&report, out)?;
+                let sentence = pytest_options::explained(&message, &parse::run_command());
+                return Err(Failure::Message { sentence, status });
             }
             // A file's own error is shown as pytest shows it; an error that keeps pytest from starting is one sentence.
             if !report.errors.iter().any(|error| !error.path.is_empty() && message.starts_with(&error.path)) {

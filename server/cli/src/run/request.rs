@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use pytest_lens_engine::Connect;
-use pytest_lens_protocol::{ErrorCode, Request, Response, RunOptions, Source, WorkerCount};
+use pytest_lens_protocol::{ErrorCode, Request, Response, RunOptions, SessionExit, Source, WorkerCount};
 
 use super::affected;
 use super::narrow::{clear, continues_last, is_stepwise, previously_failed, shard_of};
@@ -20,8 +20,8 @@ pub(crate) enum Started {
     Run(Client, String, Log),
     /// Nothing is selected: why, and the exit status.
     Empty { why: String, status: i32 },
-    /// The engine refused the run with this message; some files may have errors.
-    Refused(Client, String),
+    /// The engine refused the run with this message; some files may have errors. `session_exit`: if pytest gave up.
+    Refused { client: Client, message: String, session_exit: Option<SessionExit> },
 }
 
 pub(crate) async fn start(
@@ -116,8 +116,8 @@ pub(crate) async fn start(
     };
     match client.session.call(request).await {
         Response::RunStarted { run_id, .. } => Ok(Started::Run(client, run_id, log)),
-        Response::Error { code: ErrorCode::CollectionFailed | ErrorCode::InvalidRequest, message } => {
-            Ok(Started::Refused(client, message))
+        Response::Error { code: ErrorCode::CollectionFailed | ErrorCode::InvalidRequest, message, session_exit } => {
+            Ok(Started::Refused { client, message, session_exit })
         }
         other => Err(Failure::of_response(other)),
     }

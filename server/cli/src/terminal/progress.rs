@@ -267,6 +267,16 @@ impl<'a> Progress<'a> {
         }
     }
 
+    /// Shows pytest's report of an exception of a hook, which has ended the session, as pytest does.
+    pub(crate) fn show_internal_error(&self, report: &str, out: &mut dyn Write) -> io::Result<()> {
+        match &self.display {
+            Display::Json | Display::Agent => Ok(()),
+            Display::Bar(_) | Display::Lines | Display::Dots(_) | Display::Quiet => {
+                self.around_bar(|| report.lines().try_for_each(|line| writeln!(out, "INTERNALERROR> {line}")))
+            }
+        }
+    }
+
     /// Prints a remark on standard error.
     pub(crate) fn note(&self, text: &str) {
         // If standard error is closed, nobody reads it.

@@ -38,9 +38,15 @@ pub(crate) async fn answer(session: &Session, request: Request) -> Answered {
         true => Some(session.shared.idle_runs.make_way().await),
         false => None,
     };
-    match family::answer(session, request).await {
+    // In the compact shape a client of the base protocol can't read a longer answer.
+    let knows_additions = matches!(&request, Request::RunStream { options: Some(_), .. });
+    let answered = match family::answer(session, request).await {
         Ok(answered) => answered,
         Err(request) => alone(session, request).await,
+    };
+    match answered {
+        Err(refusal) if knows_additions => Ok(refusal.with_additions()),
+        answered => answered,
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use pytest_lens_analysis::clocks::{Reading, first_reading};
 use pytest_lens_analysis::{FileAnalysis, PytestSettings};
-use pytest_lens_protocol::TimeSpent;
+use pytest_lens_protocol::{SessionExit, TimeSpent};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -109,7 +109,7 @@ struct HostState {
 pub(crate) enum CollectFailure {
     /// pytest refused its configuration, a conftest or its arguments. The file and the line at fault, if known.
     #[error("{message}")]
-    Refused { message: String, path: Option<String>, line: Option<u32> },
+    Refused { message: String, path: Option<String>, line: Option<u32>, session_exit: Option<SessionExit> },
     #[error("{message}")]
     TimedOut { message: String, point: Option<Box<CrashPoint>> },
     /// The process that collects has ended.
@@ -118,8 +118,8 @@ pub(crate) enum CollectFailure {
     /// There is no process to collect in.
     #[error("{0}")]
     Unreachable(NoProcess),
-    #[error("{0}")]
-    Broken(String),
+    #[error("{message}")]
+    Broken { message: String, session_exit: Option<SessionExit> },
     /// Nobody asked for it, and it would have had an effect. This is not an error: collecting waits for a request.
     #[error("tests are collected only when somebody asks: {reason}")]
     OnlyWhenAsked {
@@ -130,6 +130,21 @@ pub(crate) enum CollectFailure {
 }
 
 impl CollectFailure {
+    /// A fault of the engine.
+    pub(crate) fn broken(message: impl Into<String>) -> Self {
+        CollectFailure::Broken { message: message.into(), session_exit: None }
+    }
+
+    /// How pytest ended the session, if that is the reason.
+    pub(crate) fn session_exit(&self) -> Option<&SessionExit> {
+        match self {
+            CollectFailure::Refused { session_exit, .. } | CollectFailure::Broken { session_exit, .. } => {
+                session_exit.as_ref()
+            }
+            _ => None,
+        }
+    }
+
     /// The error of the file to which it is attributed: the one that it names, else the only one in the scope.
     pub(crate) fn as_error_of(&self, scope: &Scope) -> CollectError {
         let (path, line) = match (self, scope) {
@@ -263,7 +278,7 @@ pub(crate) async fn collect(
         (nodes, reasons, snapshot, certain, perhaps_read)
     });
     let (nodes, reasons, snapshot, (is_certain, has_certain_code), perhaps_read) =
-        compared.await.map_err(|error| CollectFailure::Broken(error.to_string()))?;
+        compared.await.map_err(|error| CollectFailure::broken(error.to_string()))?;
     let shared = fork && reasons.is_empty();
     let (process, events, exclusive) = match purpose {
         _ if shared => (Some(process), Some(events), ExclusiveSession::default()),

@@ -80,7 +80,7 @@ impl DebugProcess {
                     ProcessEvent::Message(message) => match *message {
                         FromWorker::Listening { host, port } => return Ok((host, port)),
                         FromWorker::UsageError { message, .. } => return Err(StartError::Unusable(message)),
-                        FromWorker::InternalError { message } => return Err(StartError::Failed(message)),
+                        FromWorker::InternalError { message, .. } => return Err(StartError::Failed(message)),
                         other => drop(waiting.runner.note(other)),
                     },
                     ProcessEvent::Exited(status) => {

@@ -110,10 +110,12 @@ pub(super) async fn gather(
                 FromWorker::Collected(collected) => {
                     return Ok(Gathered { items, reads, times, collected: *collected });
                 }
-                FromWorker::UsageError { message, path, line } => {
-                    return Err(CollectFailure::Refused { message, path, line });
+                FromWorker::UsageError { message, path, line, session_exit } => {
+                    return Err(CollectFailure::Refused { message, path, line, session_exit });
                 }
-                FromWorker::InternalError { message } => return Err(CollectFailure::Broken(message)),
+                FromWorker::InternalError { message, session_exit } => {
+                    return Err(CollectFailure::Broken { message, session_exit });
+                }
                 FromWorker::Effect { detail: reason, files } => {
                     return Err(CollectFailure::OnlyWhenAsked { reason, files });
                 }

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use pytest_lens_protocol::SessionExit;
 use serde::{Deserialize, Serialize};
 
 use crate::model::collect_error::{CollectError, CrashKind};
@@ -321,9 +322,11 @@ pub(crate) enum FromWorker {
         /// The file at fault, relative to the root, if known.
         path: Option<String>,
         line: Option<u32>,
+        session_exit: Option<SessionExit>,
     },
     InternalError {
         message: String,
+        session_exit: Option<SessionExit>,
     },
     Forked {},
     ForkFailed {

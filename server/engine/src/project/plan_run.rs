@@ -417,11 +417,11 @@ impl From<&CollectFailure> for Refusal {
         let code = match failure {
             CollectFailure::Refused { .. }
             | CollectFailure::Crashed { .. }
-            | CollectFailure::Broken(_)
+            | CollectFailure::Broken { .. }
             | CollectFailure::Unreachable(_)
             | CollectFailure::OnlyWhenAsked { .. } => ErrorCode::CollectionFailed,
             CollectFailure::TimedOut { .. } => ErrorCode::Timeout,
         };
-        Refusal::new(code, failure.to_string())
+        Refusal { session_exit: failure.session_exit().cloned(), ..Refusal::new(code, failure.to_string()) }
     }
 }

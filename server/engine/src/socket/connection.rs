@@ -206,7 +206,7 @@ mod tests {
             let framed = frame(&encode(request, Shape::Named).unwrap()).unwrap();
             near.write_all(&framed).await.unwrap();
         }
-        let Response::Error { code, message } = answer(&mut near).await else { panic!("an error") };
+        let Response::Error { code, message, .. } = answer(&mut near).await else { panic!("an error") };
         assert_eq!(code, ErrorCode::InvalidRequest);
         assert!(message.starts_with("the answer `test_list` has 67108"), "{message}");
         assert_eq!(answer(&mut near).await, Response::Pong);

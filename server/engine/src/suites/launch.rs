@@ -85,7 +85,7 @@ async fn explain(project: &Arc<Project>, scope: &Scope, arguments: &[String], re
         CollectFailure::Refused { .. } => LaunchErrorCode::InvalidManifest,
         CollectFailure::TimedOut { .. }
         | CollectFailure::Crashed { .. }
-        | CollectFailure::Broken(_)
+        | CollectFailure::Broken { .. }
         | CollectFailure::OnlyWhenAsked { .. } => LaunchErrorCode::CaseEnumeration,
     };
     failure(code, message)

@@ -143,7 +143,7 @@ async fn a_conftest_that_raises_keeps_everything_and_is_named_with_its_line() {
     for (conftest, good) in [("sub/conftest.py", "test_a.py"), ("conftest.py", "")] {
         lab.project.write(conftest, "import pytest\n\nraise RuntimeError('broken here')\n");
         let answer = lab.try_collect(false).await;
-        if let Response::Error { code, message } = &answer {
+        if let Response::Error { code, message, .. } = &answer {
             assert_eq!(*code, ErrorCode::CollectionFailed);
             assert!(message.contains(conftest) && message.contains("broken here"), "{message}");
         }

@@ -212,7 +212,7 @@ impl Shared {
 /// Makes a call on a session.
 pub(crate) async fn call_on(session: &dyn Call, request: Request) -> CommandResult<Response> {
     match session.call(request).await {
-        Response::Error { code, message } => Err(CommandError::from_engine(code, message)),
+        Response::Error { code, message, .. } => Err(CommandError::from_engine(code, message)),
         response => Ok(response),
     }
 }

@@ -13,8 +13,8 @@ use pytest_lens_protocol::{
 use pytest_lens_protocol::{
     CollectError, ErrorCode, Event, EventPayload, Evidence, FileWarnings, FlakinessInfo, Hint, ImpactReason,
     NestedContext, NestedStatus, Output, OutputStream, PastOutcome, Range, ReachedFile, Request, Response, RunCounts,
-    RunEnd, RunEndStatus, RunOptions, RunStart, TestImpact, TestNodeInfo, TestOutcome, TestOutcomes, TestResultInfo,
-    Warning,
+    RunEnd, RunEndStatus, RunOptions, RunStart, SessionExit, TestImpact, TestNodeInfo, TestOutcome, TestOutcomes,
+    TestResultInfo, Warning,
 };
 use serde_json::Value;
 
@@ -213,6 +213,8 @@ pub fn request(extra: bool) -> impl Strategy<Value = Request> {
 
 /// Any response; `extra` as in [`request`].
 pub fn response(extra: bool) -> impl Strategy<Value = Response> {
+    let session_exit = (0..256, text()).prop_map(|(status, report)| SessionExit { status, report });
+    let session_exit = if extra { of(session_exit).boxed() } else { Just(None).boxed() };
     let code = prop::sample::select(vec![
         ErrorCode::ContextNotFound,
         ErrorCode::CollectionFailed,
@@ -253,7 +255,7 @@ pub fn response(extra: bool) -> impl Strategy<Value = Response> {
             done: flag(),
             results: vec(result(), 0..3),
         }),
-        any_of!(Response::Error { code: code, message: text() }),
+        any_of!(Response::Error { code: code, message: text(), session_exit: session_exit }),
         any_of!(Response::FlakinessReport {
             flaky_tests: vec(flakiness(), 0..3),
             unstable_tests: vec(flakiness(), 0..3),

@@ -74,9 +74,9 @@ fn wire<T: serde::Serialize>(message: &T, shape: Shape) -> Vec<u8> {
     }
 }
 
-/// Debug texts tell type, fields and values; only the added field is ours alone.
+/// Debug texts tell type, fields and values; only the added fields are ours alone.
 fn told(message: &impl std::fmt::Debug) -> String {
-    format!("{message:?}").replace(", options: None", "")
+    format!("{message:?}").replace(", options: None", "").replace(", session_exit: None", "")
 }
 
 const SHAPES: [Shape; 2] = [Shape::Compact, Shape::Named];

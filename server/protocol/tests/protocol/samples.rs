@@ -210,7 +210,7 @@ pub fn responses() -> Vec<Response> {
                 message: Some("assert 1 == 2".into()),
             }],
         },
-        Response::Error { code: ErrorCode::ContextNotFound, message: "no context".into() },
+        Response::Error { code: ErrorCode::ContextNotFound, message: "no context".into(), session_exit: None },
         Response::FlakinessReport {
             flaky_tests: vec![flakiness()],
             unstable_tests: vec![],

@@ -54,7 +54,7 @@ fn folders_and_files_are_the_outline() {
 #[test]
 fn an_error_has_its_code_and_its_sentence() {
     let error = Response::error(ErrorCode::Timeout, "too long");
-    assert_eq!(error, Response::Error { code: ErrorCode::Timeout, message: "too long".to_owned() });
+    assert_eq!(error, Response::Error { code: ErrorCode::Timeout, message: "too long".to_owned(), session_exit: None });
 }
 
 #[test]

@@ -170,7 +170,7 @@ pub(super) async fn close(shared: &Arc<Shared>, context_id: Option<&str>) {
 /// The answer to a request of a nested project, or its refusal in words that name it.
 fn checked(path: &str, answered: Answered) -> Answered {
     answered.map_err(|refusal| run::in_words_of(path, refusal)).and_then(|response| match response {
-        Response::Error { code, message } => Err(crate::api_error::Refusal::new(code, message).within(path)),
+        Response::Error { code, message, .. } => Err(crate::api_error::Refusal::new(code, message).within(path)),
         other => Ok(other),
     })
 }

@@ -216,7 +216,7 @@ impl Pool {
         let collected = Arc::new(collected);
         let mut state = self.state();
         if state.closed {
-            return Err(CollectFailure::Broken("the context was shut down".into()));
+            return Err(CollectFailure::broken("the context was shut down"));
         }
         if state.generation != generation {
             return Ok(Found { collected, is_new: true, exclusive, start_ms });

@@ -136,7 +136,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
                     self.session_ends.push(SessionEnd { status: exitstatus, expected, message });
                 }
             }
-            FromWorker::UsageError { message, .. } | FromWorker::InternalError { message } => {
+            FromWorker::UsageError { message, .. } | FromWorker::InternalError { message, .. } => {
                 self.ending.fault = Some(message);
             }
             other => slot.note(other),

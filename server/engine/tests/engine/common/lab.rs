@@ -339,7 +339,7 @@ fn artifacts(folder: &Path) -> Vec<PathBuf> {
 /// The code and message of an answer that must be an error.
 pub(crate) fn refused(response: Response) -> (ErrorCode, String) {
     match response {
-        Response::Error { code, message } => (code, message),
+        Response::Error { code, message, .. } => (code, message),
         other => panic!("not refused: {other:?}"),
     }
 }
