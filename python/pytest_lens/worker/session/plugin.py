@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -254,7 +255,7 @@ class LensPlugin:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: Any) -> bool:
-        if self.is_controller:
+        if self.is_controller or self._is_taken(session):
             return True
         worker = self._worker
         self.startup_errors.past_startup = True
@@ -287,10 +288,27 @@ class LensPlugin:
             self._prepare(session, message, by_id)
             session.items = loop.prepare(message, session.items)
             session.testscollected = len(session.items)
+            self.screen.show_heading()
             with self.screen.shown():
                 loop.run(session)
             self.expected_status = loop.exit_status
         return True
+
+    def _is_taken(self, session: Any) -> bool:
+        """Call the hooks that pytest calls before its own: one may take the session's place."""
+        if self._worker.purpose != "run":
+            return False
+        hook = session.config.hook.pytest_runtestloop
+        for implementation in reversed(hook.get_hookimpls()):
+            wraps = implementation.hookwrapper or getattr(implementation, "wrapper", False)
+            if wraps or implementation.plugin is self:
+                continue
+            if implementation.plugin_name == "main":
+                break
+            arguments_ = [session] if implementation.argnames else []
+            if implementation.function(*arguments_) is not None:
+                return True
+        return False
 
     @pytest.hookimpl(hookwrapper=True, trylast=True)
     def pytest_terminal_summary(self, terminalreporter: Any, config: Any) -> Iterator[None]:
@@ -344,6 +362,10 @@ class LensPlugin:
     def _collected(self, session: Any, builder: NodeBuilder, reasons: list[str]) -> None:
         """Send the nodes, and all else that is known after collection."""
         worker = self._worker
+        # The run that wants this collection shows the text that was printed until now.
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError, AttributeError):  # replaced, or closed
+                stream.flush()
         items = session.items
         indices = [self._in_source.get(id(item), len(items)) for item in items]
         shuffled = indices != sorted(indices)

@@ -1,6 +1,7 @@
 """The stream of pytest's terminal reporter: it drops all, or writes to the terminal of a run.
 
-It keeps the sections that plugins and conftests add to the summary.
+It keeps the sections that plugins and conftests add to the summary, and pytest's heading until the
+run begins: another process may run the tests than the first that collects them.
 
 The reporter stays, since other plugins ask for it. Clients of the engine show headings and
 summaries. But if the tests run at a user's terminal, only the process that runs them can show their
@@ -27,6 +28,8 @@ class TerminalStream(io.TextIOBase):
         self._writer: Any = None
         self._real: Any = None
         self._is_shown = False
+        # The text that pytest wrote before the run.
+        self._heading: list[str] | None = None
         # The sections of plugins, while they write and afterwards.
         self._summary: list[str] | None = None
         self._keeps = False
@@ -39,6 +42,9 @@ class TerminalStream(io.TextIOBase):
             return
         if self._terminal:
             self._writer, self._real = writer, writer._file
+            # As without `-s`: on pipes and with `-v`.
+            if config.option.verbose > 0 or not writer._file.isatty():
+                self._heading = []
         else:
             writer.hasmarkup = False
         writer._file = self
@@ -57,6 +63,15 @@ class TerminalStream(io.TextIOBase):
                 self._writer.line()
             self._is_shown = False
 
+    def show_heading(self) -> None:
+        """Write pytest's heading to the terminal, if there is one."""
+        lines = "".join(self._heading or ()).splitlines(keepends=True)
+        self._heading = None
+        # The folder of pytest's cache is a temporary one, of which users know nothing.
+        for line in lines:
+            if not line.startswith("cachedir: "):
+                self._real.write(line)
+
     @contextlib.contextmanager
     def kept(self) -> Iterator[None]:
         """Keep the text that is written meanwhile as a part of the summary."""
@@ -73,6 +88,8 @@ class TerminalStream(io.TextIOBase):
             self._summary.append(text)
         if self._is_shown:
             self._real.write(text)
+        elif self._heading is not None:
+            self._heading.append(text)
         if text.lstrip().startswith(("FAIL ", "ERROR: ")):
             self._verdicts.append(text.strip())
         return len(text)

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use pytest_lens_engine::Connect;
 use pytest_lens_platform::signals::{self, Signal};
-use pytest_lens_protocol::{EventPayload, Request, SessionExit};
+use pytest_lens_protocol::{Event, EventPayload, Request, SessionExit};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::engine::client::{Client, Log};
@@ -166,6 +166,17 @@ async fn unknown_test(client: &Client, report: &Report, message: String) -> Stri
     nearest.map_or(message, |(id, nearest)| format!("there is no test `{id}`{}", suggest::did_you_mean(Some(&nearest))))
 }
 
+/// Moves the text that was printed before the first test to where pytest prints it: before the heading.
+fn text_before_heading(events: &mut [Arc<Event>], run_id: &str) {
+    let is_start = |event: &Arc<Event>| matches!(&event.payload, EventPayload::RunStarted(run) if run.run_id == run_id);
+    let Some(start) = events.iter().position(is_start) else { return };
+    let is_text = |event: &&Arc<Event>| matches!(event.payload, EventPayload::Output(_));
+    let texts = events.iter().skip(start + 1).take_while(is_text).count();
+    if let Some(moved) = events.get_mut(start..=start + texts) {
+        moved.rotate_left(1);
+    }
+}
+
 /// How the reading of the log ended.
 #[derive(PartialEq, Eq)]
 enum Followed {
@@ -185,7 +196,7 @@ async fn follow_log(
 ) -> Result<Followed, Failure> {
     let mut looks = tokio::time::interval(AGE_INTERVAL);
     loop {
-        let events = {
+        let mut events = {
             // A signal does not cancel the call, because a session answers in the order of its requests.
             let mut next = Box::pin(log.next(client, EVENTS_WAIT_MS));
             loop {
@@ -196,6 +207,9 @@ async fn follow_log(
                 }
             }
         };
+        if progress.has_heading() {
+            text_before_heading(&mut events, &control.run_id);
+        }
         for event in &events {
             if report.apply(&event.payload, &control.run_id) {
                 progress.show(&event.payload, report, out)?;

@@ -35,6 +35,8 @@ pub(crate) struct Progress<'a> {
     /// The number of collected tests that was printed last.
     collected: Cell<Option<usize>>,
     status: RefCell<Option<Response>>,
+    /// A test has started.
+    has_begun: Cell<bool>,
 }
 
 enum Display {
@@ -80,7 +82,13 @@ impl<'a> Progress<'a> {
             header: header.into(),
             collected: None.into(),
             status: None.into(),
+            has_begun: false.into(),
         }
+    }
+
+    /// Whether the run's heading is still to come.
+    pub(crate) fn has_heading(&self) -> bool {
+        self.header.get().is_some()
     }
 
     /// Whether it needs the status of the context.
@@ -122,6 +130,7 @@ impl<'a> Progress<'a> {
                 }
             }
             EventPayload::TestStarted(tests) => {
+                self.has_begun.set(true);
                 self.running.borrow_mut().begin(&tests.ids, Instant::now());
                 self.refresh(report);
             }
@@ -138,6 +147,8 @@ impl<'a> Progress<'a> {
                 }
                 self.refresh(report);
             }
+            // A program wants to know about its tests, in few words.
+            EventPayload::Output(_) if matches!(self.display, Display::Agent) && !self.has_begun.get() => {}
             EventPayload::Output(output) => {
                 let text = output.text.as_bytes();
                 match output.stream {
@@ -288,6 +299,8 @@ impl<'a> Progress<'a> {
         match &self.display {
             Display::Bar(bar) => bar.finish_and_clear(),
             Display::Lines if report.have_run() > 0 => writeln!(out)?,
+            // The process of the tests has ended their last line.
+            Display::Quiet if report.have_run() > 0 && !self.options.is_quiet() => writeln!(out)?,
             Display::Dots(dots) => {
                 let done = Done { count: report.have_run() - report.hidden, total: report.total };
                 let is_whole = report.have_run() >= report.total;

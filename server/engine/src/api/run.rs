@@ -1,6 +1,7 @@
 //! `run`, `run_stream`, `run_with_rerun`, `get_run_progress`, `stop_run`, `kill_run`.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use pytest_lens_history::Source;
 use pytest_lens_protocol::{ErrorCode, LogsIteratorOption, Response, RunEnd, TestResultInfo};
@@ -96,6 +97,11 @@ pub(super) async fn prepare(
     let mut chosen = choose(project, &request, &SessionOverrides::default(), purpose).await?;
     let kind = plan_run::kind(project, &request, &chosen.collected, coverage, is_command, cluster.is_some());
     let (run_ids, handle) = (&shared.run_ids, handle(shared, path));
+    if !kind.suits(&chosen.collected.options) {
+        // The session that runs the tests prints all again.
+        project.pool.launcher.relays.flush().await;
+        request.prints_since = Instant::now();
+    }
     if !kind.suits(&chosen.collected.options) && !chosen.collected.is_shared() {
         // Each session may find other tests: the first that runs them determines which there are.
         drop(chosen);

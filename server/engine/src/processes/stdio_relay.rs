@@ -1,6 +1,7 @@
 //! Forwards the output of a project's interpreters and tests that bypasses pytest's capture.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use pytest_lens_platform::stdio::OutputPipe;
 use pytest_lens_protocol::OutputStream;
@@ -9,7 +10,13 @@ use tokio::sync::{mpsc, oneshot};
 use crate::timing::RELAY_FLUSH_LIMIT;
 
 /// Output that bypassed pytest's capture.
-pub(crate) type Printed = (OutputStream, String);
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Printed {
+    pub stream: OutputStream,
+    pub text: String,
+    /// When it came.
+    pub at: Instant,
+}
 
 /// Asks a relay to forward all that is there, and to report back.
 type Ask = mpsc::UnboundedSender<oneshot::Sender<()>>;
@@ -115,6 +122,6 @@ impl StdioRelay {
                 heard.push_str(&text);
             }
         }
-        self.to.send((self.stream, text)).is_ok()
+        self.to.send(Printed { stream: self.stream, text, at: Instant::now() }).is_ok()
     }
 }

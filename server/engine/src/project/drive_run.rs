@@ -26,6 +26,8 @@ impl Project {
             let (accepted, answer) = oneshot::channel();
             // It counts before anybody can find it: otherwise those who wait for ended runs take it for one of them.
             project.unsaved.send_modify(|runs| *runs += 1);
+            // The output of its collection is among its first events.
+            project.pool.launcher.relays.flush().await;
             project.record(Command::Begin { plan: Arc::clone(&plan), accepted });
             let begun = answer.await.ok().and_then(|(lease, older_runs)| Some((lease.record()?, lease, older_runs)));
             project.unsaved.send_modify(|runs| *runs -= usize::from(begun.is_none()));

@@ -4,6 +4,7 @@
 pub(crate) mod change_log;
 pub(crate) mod configure;
 pub(crate) mod drive_run;
+mod early_output;
 pub(crate) mod env_file;
 pub(crate) mod event_log;
 pub(crate) mod executor;

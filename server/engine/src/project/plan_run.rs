@@ -40,6 +40,8 @@ pub(crate) struct RunRequest {
     pub repeat: bool,
     /// The client reads the events, which tell the errors of a run without tests.
     pub reads_events: bool,
+    /// Output since this time, from before the run, is its own: when the request came.
+    pub prints_since: Instant,
 }
 
 impl RunRequest {
@@ -56,7 +58,15 @@ impl RunRequest {
         options: Option<RunOptions>,
         repeat: bool,
     ) -> Self {
-        RunRequest { node_ids, workers, maxfail, options: options.unwrap_or_default(), repeat, reads_events: false }
+        RunRequest {
+            node_ids,
+            workers,
+            maxfail,
+            options: options.unwrap_or_default(),
+            repeat,
+            reads_events: false,
+            prints_since: Instant::now(),
+        }
     }
 
     /// Its ids in pytest's form.
@@ -343,6 +353,7 @@ pub(crate) fn plan(
     let limit = request.options.timeout_ms.or(settings.timeout_ms).filter(|limit| *limit > 0);
     handle.suite_log.make_folder(&project.pool.launcher.tmp_dir, run_ids.next().1);
     Ok(RunPlan {
+        prints_since: request.prints_since,
         temp: temp_dirs::run_folder(&project.pool.launcher.tmp_dir, &project.pool.launcher.next_run_folder),
         run_id: handle.suite_log.id.clone(),
         suite_log: Arc::clone(&handle.suite_log),

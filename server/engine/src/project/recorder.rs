@@ -27,6 +27,7 @@ use crate::model::warnings::Warnings;
 use crate::processes::collected_session::CollectedSession;
 use crate::processes::pool::FailedCollection;
 use crate::processes::stdio_relay::Printed;
+use crate::project::early_output::EarlyOutput;
 use crate::project::foreign_runs;
 use crate::project::history;
 use crate::project::remembered_failure;
@@ -116,6 +117,7 @@ pub(crate) struct Recorder {
     /// The last revision of the inventory in the log.
     revision: u64,
     order: CollectionOrder,
+    early_output: EarlyOutput,
 }
 
 struct OpenRun {
@@ -150,6 +152,7 @@ impl Recorder {
             member_errors: BTreeMap::new(),
             revision: 0,
             order: CollectionOrder::default(),
+            early_output: EarlyOutput::default(),
         }
     }
 
@@ -164,17 +167,15 @@ impl Recorder {
                 biased;
                 command = mailbox.recv() => {
                     let Some(command) = command else { return };
-                    if matches!(command, Command::Ended { .. }) {
-                        // Output from before the end is reported before the end.
-                        while let Ok((stream, text)) = printed.try_recv() {
-                            self.print(stream, text);
+                    if matches!(command, Command::Begin { .. } | Command::Ended { .. }) {
+                        // Output from before the start or the end is reported before it.
+                        while let Ok(printed) = printed.try_recv() {
+                            self.print(printed);
                         }
                     }
                     self.handle(command);
                 }
-                Some((stream, text)) = printed.recv() => {
-                    self.print(stream, text);
-                }
+                Some(printed) = printed.recv() => self.print(printed),
             }
         }
     }
@@ -341,6 +342,9 @@ impl Recorder {
         // A reader of the event finds the names of its tests.
         plan.suite_log.begin((0..plan.selected.len()).map(|index| Arc::clone(&plan.node(index).id)).collect());
         self.push(EventPayload::RunStarted(started));
+        for printed in self.early_output.take_since(plan.prints_since) {
+            self.print(printed); // this run is the newest
+        }
         for problem in &plan.problems {
             plan.suite_log.print(OutputStream::Stderr, &format!("{problem}\n"));
         }
@@ -532,16 +536,12 @@ impl Recorder {
     }
 
     /// Reports output that bypassed pytest's capture; it is attributed to the current run.
-    fn print(&mut self, stream: OutputStream, text: String) {
+    fn print(&mut self, printed: Printed) {
         let newest = self.runs.values().max_by_key(|open| open.number);
-        match newest {
-            Some(open) => {
-                open.record.suite_log.print(stream, &text);
-                let run_id = open.plan.run_id.clone();
-                self.push(EventPayload::Output(Output { run_id, id: None, stream, text }));
-            }
-            None => tracing::info!(?stream, text, "printed outside of a run"),
-        }
+        let Some(open) = newest else { return self.early_output.add(printed) };
+        let (run_id, Printed { stream, text, .. }) = (open.plan.run_id.clone(), printed);
+        open.record.suite_log.print(stream, &text);
+        self.push(EventPayload::Output(Output { run_id, id: None, stream, text }));
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pytest_lens_analysis::PytestSettings;
 use pytest_lens_history::Source;
@@ -31,6 +31,8 @@ use crate::runs::suite_log::SuiteLog;
 
 /// The plan of a run.
 pub(crate) struct RunPlan {
+    /// Output since this time, from before the run, is its own.
+    pub prints_since: Instant,
     pub run_id: String,
     /// The folder for its tests' temporary folders.
     pub temp: PathBuf,

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pytest_lens_plan::case_filter::CaseFilters;
 use pytest_lens_protocol::SuiteStatus;
@@ -224,6 +224,7 @@ async fn run_suite(run_ids: Arc<RunIds>, project: Arc<Project>, suite: RunHandle
         },
         repeat: false,
         reads_events: false,
+        prints_since: Instant::now(),
     };
     let cluster = match project.wanted_cluster(&request) {
         Ok(cluster) => cluster,

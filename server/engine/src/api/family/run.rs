@@ -153,6 +153,7 @@ pub(super) fn of_leaf(leaf: &Leaf, request: &RunRequest, part: &PartArguments) -
         options,
         repeat: request.repeat,
         reads_events: request.reads_events,
+        prints_since: request.prints_since,
     }
 }
 
