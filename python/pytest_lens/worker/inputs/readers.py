@@ -1,4 +1,4 @@
-"""Tells whose code reads a file or a variable, by the frames on the stack.
+"""Says which code reads a file or a variable, by the frames on the stack.
 
 It looks at the globals of a frame, not at its code: reading `f_code` raises an audit event, which
 takes longer than all else here.
@@ -42,7 +42,7 @@ def file_of(frame: Any) -> str:
 
 
 def _kind(frame: Any) -> str:
-    """Whose code a frame executes; empty for a library's."""
+    """The kind of the code that a frame executes; empty for a library's."""
     file = file_of(frame)
     kind = _kinds.get(file)
     if kind is None:
