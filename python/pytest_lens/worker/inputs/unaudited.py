@@ -25,8 +25,8 @@ def caller_frames() -> Callable[[], Any]:
             # A generator's frame is on top of the frame that resumes it.
             frame = own.f_back.f_back.f_back
 
-    generator = frames()
-    own: Any = generator.gi_frame
-    resume = generator.__next__
+    generator: Any = frames()
+    own = generator.gi_frame
+    resume: Callable[[], Any] = generator.__next__
     resume()
     return resume
