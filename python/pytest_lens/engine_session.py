@@ -89,8 +89,10 @@ class EngineSession:
         cache = getattr(config, "cache", None)
         own = config._parser
         parser = getattr(own, "optparser", None) or own._getparser()  # type: ignore[attr-defined]
+        named = _named(config)
         self._run = engine.run_stream(
-            _named(config),
+            named,
+            in_order_of=named,
             workers=None if self._runners == "auto" else int(self._runners),
             maxfail=option.maxfail or None,
             auto_workers=self._runners == "auto",

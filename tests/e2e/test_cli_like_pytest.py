@@ -213,6 +213,21 @@ CUSTOM = """
         if file_path.suffix == ".yaml":
             return File.from_parent(parent, path=file_path)
 """
+#: Tests whose order shows in their names.
+ORDERED = {
+    "test_a.py": "class TestIn:\n    def test_c(self): pass\n\n"
+    "def test_b(): pass\ndef test_a(): pass\n",
+    "sub/test_c.py": "def test_c(): pass\n",
+    "test_d.py": "def test_d(): assert 0\n",
+}
+#: Fixtures of a wide scope, by which pytest sorts.
+WIDE = """
+    import pytest
+
+    @pytest.fixture(params=["x", "y"], scope="session")
+    def wide(request):
+        return request.param
+"""
 #: Projects, and the arguments with which both print the same.
 CASES: dict[str, tuple[dict[str, str], list[str]]] = {
     "repeats": (
@@ -238,6 +253,28 @@ CASES: dict[str, tuple[dict[str, str], list[str]]] = {
     "lines": (
         {"test_it.py": LINES},
         ["--tb=line", "--tb=line --show-capture=stderr", "--tb=line -q -rN --xfail-tb"],
+    ),
+    "order": (
+        ORDERED,
+        [
+            "-v test_d.py test_a.py",
+            "-v test_d.py sub test_a.py::test_a",
+            "-v test_a.py::test_a test_a.py::test_b test_a.py::TestIn",
+            "-v test_a.py::test_a test_d.py test_a.py::test_b",
+            "-v test_d.py test_a.py::test_a .",
+        ],
+    ),
+    "order by hooks": (
+        {**ORDERED, "conftest.py": "def pytest_collection_modifyitems(items): items.reverse()\n"},
+        ["-v sub test_a.py"],
+    ),
+    "order by fixtures": (
+        {
+            "conftest.py": WIDE,
+            "test_a.py": "def test_a(wide): pass\n",
+            "test_b.py": "def test_b(wide): pass\n",
+        },
+        ["-v test_a.py test_b.py"],
     ),
 }
 

@@ -34,6 +34,9 @@ pub struct RunOptions {
     pub until_failure: Option<u32>,
     /// Node ids of selected tests that run before the others, in this order.
     pub first: Vec<String>,
+    /// Node ids and paths in whose order the selected tests run, as pytest's arguments; tests that none of them names come
+    /// last. Without effect if pytest's hooks or fixtures of a wide scope determine the order.
+    pub in_order_of: Vec<String>,
     /// Tests of a file stay with one runner, even if there are many.
     pub whole_files: bool,
     /// The run ends with the session that requested it, so nothing goes on after its client has gone.

@@ -40,7 +40,7 @@ pub(crate) async fn start(
     if options.cache_clear {
         clear(&client).await?;
     }
-    let mut node_ids = node_ids;
+    let (in_order_of, mut node_ids) = (node_ids.clone(), node_ids);
     let changing = collecting::word(&options.passed);
     if let (Some(base), None) = (&options.affected, changing) {
         let mut narrowed = affected::narrow(&client, root, node_ids, base).await?;
@@ -107,6 +107,7 @@ pub(crate) async fn start(
             arguments: arguments(options),
             source: Some(Source::of_command(std::env::var("CI").ok().as_deref()).to_string()),
             first,
+            in_order_of,
             timings: options.output.timings,
             phase_durations: options.output.durations.is_some(),
             whole_files: options.distribution == Some(Distribution::ByFile),

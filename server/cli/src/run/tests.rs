@@ -449,6 +449,9 @@ async fn what_was_typed_is_what_is_asked() {
                     coverage: false,
                     until_failure: None,
                     first: [],
+                    in_order_of: [
+                        "etc/passwd::T::t[a]",
+                    ],
                     whole_files: false,
                     ends_with_session: false,
                     full_reports: false,

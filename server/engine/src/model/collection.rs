@@ -46,6 +46,11 @@ impl Collection {
         Collection { nodes, by_id, source_order, errors, skipped, deselected }
     }
 
+    /// Whether pytest's order is that of the sources: no hook and no fixture has changed it.
+    pub(crate) fn is_in_source_order(&self) -> bool {
+        self.source_order.is_empty()
+    }
+
     /// The nodes in source order.
     pub(crate) fn in_source_order(&self) -> Cow<'_, [Arc<Node>]> {
         if self.source_order.is_empty() {

@@ -77,6 +77,25 @@ pub(crate) fn select(tests: &Collection, ids: &[String], filter: &Filter) -> Res
     Ok(Selection { left: named - taken.len(), taken })
 }
 
+/// Sorts tests by the first of the arguments that names them, as pytest does. An argument that another one covers has no
+/// effect. Tests that no argument names come last.
+pub(crate) fn sort_by_arguments(taken: &mut [usize], tests: &Collection, arguments: &[String]) {
+    let is_covered = |argument: &String| arguments.iter().any(|other| other != argument && covers(other, argument));
+    let arguments: Vec<&String> = arguments.iter().filter(|argument| !is_covered(argument)).collect();
+    let names = |argument: &str, node: &Node| *node.id == *argument || means(argument, node);
+    let place = |node: &Node| arguments.iter().position(|argument| names(argument, node)).unwrap_or(arguments.len());
+    taken.sort_by_cached_key(|&index| place(&tests.nodes[index]));
+}
+
+/// Returns whether the tests of one argument are all among those of another one.
+fn covers(whole: &str, part: &str) -> bool {
+    let whole = whole.trim_end_matches('/');
+    if !whole.contains("::") {
+        return whole.is_empty() || whole == "." || is_within(NodeId::new(part).file(), whole);
+    }
+    part.strip_prefix(whole).is_some_and(|rest| rest.starts_with("::") || rest.starts_with('['))
+}
+
 /// Returns whether an id selects a node by its function, class, file or folder.
 pub(crate) fn means(id: &str, node: &Node) -> bool {
     let id = id.trim_end_matches('/');

@@ -16,7 +16,7 @@ use crate::clock::now_ms;
 use crate::model::collect_error::{CollectError, CrashKind};
 use crate::model::collection::SkippedFile;
 use crate::model::scope::Scope;
-use crate::model::select::{Filter, Selection, means, own_id, select};
+use crate::model::select::{Filter, Selection, means, own_id, select, sort_by_arguments};
 use crate::model::test_items::error_of;
 use crate::model::timings::TimeBefore;
 use crate::model::verbosity;
@@ -173,7 +173,11 @@ pub(crate) fn choose_in(
     } else {
         select(&collected.tests, &ids, filter)
     };
-    let Selection { taken: selected, left } = chosen.map_err(invalid)?;
+    let Selection { taken: mut selected, left } = chosen.map_err(invalid)?;
+    if collected.tests.is_in_source_order() && request.options.in_order_of.len() > 1 {
+        let arguments: Vec<_> = request.options.in_order_of.iter().map(|id| own_id(&project.state.root, id)).collect();
+        sort_by_arguments(&mut selected, &collected.tests, &arguments);
+    }
     let deselected = left + collected.tests.deselected;
     let concerns = |error: &&CollectError| scope.is_troubled_by(&error.path);
     let broken: Vec<_> = collected.tests.errors.iter().filter(concerns).collect();

@@ -310,7 +310,7 @@ impl Recorder {
         let record = Arc::new(RunRecord::new(&plan));
         self.state.runs.retain(|_, run| !run.is_past());
         self.state.runs.insert(plan.run_id.clone(), Arc::clone(&record));
-        let whole = plan.collected.scope == Scope::All && plan.selected.len() == plan.collected.tests.nodes.len();
+        let whole = plan.collected.scope == Scope::All && plan.is_whole_session();
         let ids = (!whole).then(|| (0..plan.selected.len()).map(|index| plan.node(index).id.to_string()).collect());
         let started = RunStart {
             run_id: plan.run_id.clone(),

@@ -294,9 +294,7 @@ impl RunPlan {
         let WorkerSeat { worker, place, count } = post;
         let resident = runner.resident();
         let slot = resident.map(ResidentState::slot);
-        let whole = resident.is_none()
-            && !runner.runner().is_session()
-            && self.selected.len() == self.collected.tests.nodes.len();
+        let whole = resident.is_none() && !runner.runner().is_session() && self.is_whole_session();
         let ids = (!whole)
             .then(|| self.selected.iter().map(|&node| self.collected.tests.nodes[node].id.to_string()).collect());
         let is_of_another = resident.is_some() || runner.runner().is_session();
@@ -326,6 +324,11 @@ impl RunPlan {
             timings: self.time_before.is_some(),
             phase_durations: self.phase_durations,
         }
+    }
+
+    /// Whether its tests are those of the collected session, in the session's order.
+    pub(crate) fn is_whole_session(&self) -> bool {
+        self.selected.iter().copied().eq(0..self.collected.tests.nodes.len())
     }
 
     /// The other tests in the files of the selected ones.

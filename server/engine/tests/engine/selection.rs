@@ -50,6 +50,28 @@ async fn ids_of_every_kind_mean_what_lies_in_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn tests_run_in_the_order_of_arguments_if_a_request_asks_for_it() {
+    let lab = Lab::open(FILES).await;
+    let a = |name: &str| format!("tests/test_a.py::{name}");
+    let ordered = async |arguments: &[&str]| {
+        let in_order_of = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        ran(&lab, Order::of(arguments).with(|options| options.in_order_of = in_order_of)).await
+    };
+    let (top, sub) = ("test_top.py::test_top", "tests/sub/test_b.py::test_b");
+    assert_eq!(ordered(&["tests/sub/", "test_top.py"]).await, [sub, top]);
+    assert_eq!(ordered(&[&a("test_one"), "./test_top.py", "tests/sub"]).await, [&a("test_one"), top, sub]);
+    let deep = a("TestA::TestB::test_deep");
+    assert_eq!(
+        ordered(&[&deep, &a("test_cases[x]"), &a("TestAB")]).await,
+        [deep, a("test_cases[x]"), a("TestAB::test_in")]
+    );
+    // As in pytest, a part of another argument has no place of its own.
+    let inner = ordered(&[&a("test_one_more"), "test_top.py", "tests/test_a.py"]).await;
+    assert_eq!((&*inner[0], inner.len(), &*inner[1]), (top, 9, &*a("test_one")));
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_path_may_be_spelled_in_any_way() {
     let lab = Lab::open(FILES).await;
     let link = lab.bench.folder.path().join("link");

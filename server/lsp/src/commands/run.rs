@@ -50,6 +50,7 @@ fn options(args: RunArgs) -> RunOptions {
         coverage: args.coverage.unwrap_or_default(),
         until_failure: args.until_failure,
         first: Vec::new(),
+        in_order_of: Vec::new(),
         whole_files: false,
         ends_with_session: false,
         full_reports: false,

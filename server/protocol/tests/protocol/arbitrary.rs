@@ -93,11 +93,12 @@ fn options() -> impl Strategy<Value = RunOptions> {
         coverage: flag(),
         until_failure: of(int()),
         first: texts(),
-        whole_files: flag(),
+        in_order_of: texts(),
         ..RunOptions::default()
     });
-    (first_ones, flag(), flag(), flag()).prop_map(|(options, ends_with_session, full_reports, phase_durations)| {
-        RunOptions { ends_with_session, full_reports, phase_durations, ..options }
+    let flags = (flag(), flag(), flag(), flag());
+    (first_ones, flags).prop_map(|(options, (whole_files, ends_with_session, full_reports, phase_durations))| {
+        RunOptions { whole_files, ends_with_session, full_reports, phase_durations, ..options }
     })
 }
 

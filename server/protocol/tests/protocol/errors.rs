@@ -75,7 +75,7 @@ fn a_field_of_the_options_is_named() {
     compact: run_stream: field `options[2][1]`: invalid type: sequence, expected a string
     ");
     let named = rmp_serde::to_vec(&with_options(json!({"keywords": "a"}))).unwrap();
-    insta::assert_snapshot!(decode_request(&named).1.unwrap_err(), @"run_stream: field `options.keywords`: unknown field `keywords`, expected one of `keyword`, `marker`, `arguments`, `run_disabled`, `timeout_ms`, `reruns`, `source`, `auto_workers`, `coverage`, `until_failure`, `first`, `whole_files`, `ends_with_session`, `full_reports`, `timings`, `phase_durations`, `executor`");
+    insta::assert_snapshot!(decode_request(&named).1.unwrap_err(), @"run_stream: field `options.keywords`: unknown field `keywords`, expected one of `keyword`, `marker`, `arguments`, `run_disabled`, `timeout_ms`, `reruns`, `source`, `auto_workers`, `coverage`, `until_failure`, `first`, `in_order_of`, `whole_files`, `ends_with_session`, `full_reports`, `timings`, `phase_durations`, `executor`");
 }
 
 #[test]

@@ -44,6 +44,7 @@ pub fn options() -> RunOptions {
         coverage: true,
         until_failure: Some(100),
         first: vec![id()],
+        in_order_of: vec![id()],
         whole_files: true,
         ends_with_session: true,
         full_reports: true,

@@ -144,6 +144,8 @@ pub(super) fn of_leaf(leaf: &Leaf, request: &RunRequest, part: &PartArguments) -
     let mut options = request.options.clone();
     options.arguments.clone_from(&part.arguments);
     if !leaf.path.is_empty() {
+        options.in_order_of =
+            options.in_order_of.iter().filter_map(|id| inside(id, &leaf.path)).map(str::to_owned).collect();
         options.first = options.first.iter().filter_map(|id| inside(id, &leaf.path)).map(str::to_owned).collect();
     }
     RunRequest {
