@@ -107,8 +107,8 @@ def test_r9_folders_that_the_project_lists_are_told_with_hidden_names(project: P
     text = "import pathlib\nlist(pathlib.Path('data').glob('*'))\n"
     engine, message = told(project, {"conftest.py": text, "data/.hidden": "", "data/.a.swp": ""})
     folders = {os.path.relpath(path, engine.root): rest for path, *rest in message["dirs"]}
-    assert folders["data"][2:] == ["all", [".hidden"]]
-    assert folders["."][2] == "shown"
+    assert folders["data"][3:] == ["all", [".hidden"]]
+    assert folders["."][3] == "shown"
 
 
 def test_r9_names_outside_of_the_root_are_told(project: Project) -> None:
@@ -204,7 +204,7 @@ def test_a2_installed_packages_are_told_by_their_folders(project: Project) -> No
     engine = project({**thing, f"{path}/a.pth": "../beside\nimport os\n"})
     base = engine.base(env={"PYTHONPATH": str(engine.root / path)}, preload=["thing"])
     ready = base.wait("ready")
-    folders = {folder[0]: folder[3:] for folder in ready["dirs"]}
+    folders = {folder[0]: folder[4:] for folder in ready["dirs"]}
     assert folders[str(engine.root / path)] == ["installed", []]
     assert folders[str(engine.root / path / "thing")] == ["installed", []]
     stats = {stat[0]: stat for stat in ready["files"]}
@@ -225,5 +225,5 @@ def test_r9_what_a_session_reads_in_installed_packages_is_told(project: Project)
     base.wait("ready")
     message = engine.fork(base, "collected").wait("collected")
     assert f"{path}/thing/data" in files(engine, message)
-    folders = {os.path.relpath(folder[0], engine.root): folder[3] for folder in message["dirs"]}
+    folders = {os.path.relpath(folder[0], engine.root): folder[4] for folder in message["dirs"]}
     assert folders[f"{path}/thing"] == "installed"

@@ -152,14 +152,14 @@ class Client:
         message: str = answer["message"]
         return message
 
-    def open(self, root: Path) -> str:
+    def open(self, root: Path, python: str = sys.executable) -> str:
         """Opens a project; returns the context's id."""
         answer = self.expect(
             "context_ready",
             "init_context",
             protocol_version=1,
             repo_path=str(root),
-            python_path=sys.executable,
+            python_path=python,
         )
         context: str = answer["context_id"]
         return context

@@ -19,6 +19,7 @@ from pathlib import Path
 from random import Random
 
 from lab import GoneError, Lab, RefusedError, WrongError, begin_program
+from suite import Suite
 from world import binary, wait_for_exit
 
 # The settings of the project, of which each part of the rounds has one.
@@ -36,7 +37,7 @@ LATEST, STOPPED = 0.8, 1.0
 class Strike(threading.Thread):
     """One fault at a random moment of a run."""
 
-    def __init__(self, lab: Lab, random: Random) -> None:
+    def __init__(self, lab: Lab[Suite], random: Random) -> None:
         super().__init__(daemon=True)
         self._lab, self._random = lab, random
         self._delay = random.uniform(0, LATEST)
@@ -88,7 +89,7 @@ class Rounds:
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.random = Random(seed)
-        self.lab = Lab(folder, self.random, SETTINGS[0])
+        self.lab = Lab(folder, Suite(folder / "suite", self.random), SETTINGS[0])
         self.seen: Counter[str] = Counter()
         #: The faults of the last round.
         self.strikes: list[Strike] = []
@@ -168,7 +169,8 @@ class Rounds:
 
 
 def main() -> int:
-    count, seed = begin_program(__doc__, "rounds", 1000)
+    options = begin_program(__doc__, "rounds", 1000)
+    count, seed = options.count, options.seed
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="lens-faults-", ignore_cleanup_errors=True) as folder:
         rounds = Rounds(Path(folder), seed)

@@ -11,16 +11,26 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from random import Random
-from typing import Any, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 
 from daemon import Client, Daemon
-from suite import Suite
-from world import DEADLINE, World
+from world import DEADLINE, World, path_of
 
-_Number = TypeVar("_Number", int, float)
+
+class Project(Protocol):
+    """A project whose outcomes are known."""
+
+    @property
+    def root(self) -> Path:
+        """Its folder."""
+
+    def expected(self, paths: list[str]) -> dict[str, str]:
+        """The outcome of each test in these files; in all, if there are none."""
+
+
+_Project = TypeVar("_Project", bound=Project)
 
 # Further outcomes of a test if a fault hit the run.
 HIT = {"crashed", "not_run"}
@@ -40,15 +50,22 @@ class Run:
 
     finals: dict[str, str] = field(default_factory=dict)
     messages: list[str] = field(default_factory=list)
+    #: Files that could not be collected, and why.
+    broken: dict[str, str] = field(default_factory=dict)
     status: str | None = None
 
 
-class Lab:
+class Lab(Generic[_Project]):
     """The daemon and two sessions: one asks, the other reads the events."""
 
-    def __init__(self, folder: Path, random: Random, settings: dict[str, Any]) -> None:
-        self.random, self.settings = random, settings
-        self.suite = Suite(folder / "suite", random)
+    def __init__(
+        self,
+        folder: Path,
+        suite: _Project,
+        settings: dict[str, Any],
+        venv: Path = Path(sys.prefix),
+    ) -> None:
+        self.suite, self.settings, self.venv = suite, settings, venv
         self.temporary = folder / "tmp"
         self.temporary.mkdir()
         self.world = World(folder / "home")
@@ -60,15 +77,17 @@ class Lab:
     def start(self) -> None:
         """Starts a daemon, and opens the project in it."""
         place = str(Path(self.world.runtime.name) / "faults.sock")
-        self.daemon = Daemon(self.world, "--socket", place, env={"TMPDIR": str(self.temporary)})
+        env = {"TMPDIR": str(self.temporary), "VIRTUAL_ENV": str(self.venv)}
+        self.daemon = Daemon(self.world, "--socket", place, env=env)
         self.open()
 
     def open(self) -> None:
         """Opens the project."""
         self.client, self.reader = self.daemon.client(), self.daemon.client()
-        self.context = self.client.open(self.suite.root)
+        python = str(self.venv / "bin" / "python")
+        self.context = self.client.open(self.suite.root, python)
         self.expect("config_ack", "configure_context", settings=self.settings)
-        self.reader.open(self.suite.root)
+        self.reader.open(self.suite.root, python)
         self.cursor = 0
         self.runs.clear()
 
@@ -112,6 +131,10 @@ class Lab:
             if "runId" not in event:
                 continue
             run = self.runs.setdefault(event["runId"], Run())
+            for error in event.get("errors", ()):
+                broken = path_of(error["uri"]).relative_to(self.suite.root.resolve())
+                run.broken[str(broken)] = error["message"]
+                run.messages.append(f"{broken}: {error['message'][:500]}")
             for one in event.get("outcomes", ()):
                 if one.get("willRerun"):
                     continue
@@ -262,18 +285,18 @@ def _parent(pid: int) -> int:
         return 0
 
 
-def begin_program(doc: str, unit: str, usual: _Number) -> tuple[_Number, int]:
-    """Reads the arguments of a long program, `[COUNT] [--seed N]`, and prints them.
+def begin_program(doc: str, unit: str, usual: int | float, **flags: str) -> argparse.Namespace:
+    """Reads the arguments of a long program, `[COUNT] [--seed N]` and these flags; prints them.
 
-    Returns how long it goes on, in this unit, and the seed.
+    Returns `count`, how long it goes on, in this unit, `seed`, and the flags.
     """
     parser = argparse.ArgumentParser(description=doc.splitlines()[0])
-    parser.add_argument(unit, nargs="?", type=type(usual), default=usual)
-    parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("count", metavar=unit, nargs="?", type=type(usual), default=usual)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    for name, about in flags.items():
+        parser.add_argument(f"--{name}", action="store_true", help=about)
     options = parser.parse_args()
     # Its processes end with it, however it ends.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    seed = options.seed if options.seed is not None else int(time.time())
-    count: _Number = getattr(options, unit)
-    print(f"{count} {unit}, seed {seed}", flush=True)
-    return count, seed
+    print(f"{options.count} {unit}, seed {options.seed}", flush=True)
+    return options

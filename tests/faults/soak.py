@@ -20,6 +20,7 @@ from pathlib import Path
 from random import Random
 
 from lab import Lab, RefusedError, WrongError, begin_program
+from suite import Suite
 
 # Steps between two measurements.
 STEPS = 5
@@ -42,7 +43,7 @@ class Sample:
     processes: float
 
     @classmethod
-    def of(cls, lab: Lab) -> Sample:
+    def of(cls, lab: Lab[Suite]) -> Sample:
         daemon = lab.daemon.process.pid
         workers = [pid for pid in lab.world.processes() if pid != daemon]
         return cls(
@@ -68,7 +69,8 @@ class Soak:
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.random = Random(seed)
-        self.lab = Lab(folder, self.random, {"executionMode": "embedded"})
+        suite = Suite(folder / "suite", self.random)
+        self.lab = Lab(folder, suite, {"executionMode": "embedded"})
         self.samples: list[Sample] = []
         self.seen: Counter[str] = Counter()
 
@@ -166,7 +168,8 @@ class Soak:
 
 
 def main() -> int:
-    minutes, seed = begin_program(__doc__, "minutes", 30.0)
+    options = begin_program(__doc__, "minutes", 30.0)
+    minutes, seed = options.count, options.seed
     steps = 0
     with tempfile.TemporaryDirectory(prefix="lens-soak-", ignore_cleanup_errors=True) as folder:
         soak = Soak(Path(folder), seed)

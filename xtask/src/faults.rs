@@ -1,5 +1,5 @@
-//! `cargo xtask faults` and `cargo xtask soak`: the engine's processes are killed and stopped at random moments, and the
-//! engine is used at random for a long time, by the programs in `tests/faults`.
+//! `cargo xtask faults`, `soak` and `staleness`: the engine's processes are killed and stopped at random moments, the
+//! engine is used at random for a long time, and a project changes in all ways, by the programs in `tests/faults`.
 
 use std::ffi::OsString;
 
@@ -8,8 +8,8 @@ use chores::{build, paths, process};
 
 use crate::test::Tally;
 
-/// Both, short enough for the checks. The seeds of the last long forms are in docs/reliability.md.
-const SHORT: [(&str, &[&str]); 2] = [("faults.py", &["12"]), ("soak.py", &["0.3"])];
+/// Each, short enough for the checks. The seeds of the last long forms are in docs/reliability.md.
+const SHORT: [(&str, &[&str]); 3] = [("faults.py", &["12"]), ("soak.py", &["0.3"]), ("staleness.py", &["25"])];
 
 /// Runs one of the programs with these arguments.
 pub(crate) fn run(program: &str, arguments: &[OsString]) -> anyhow::Result<bool> {

@@ -57,6 +57,9 @@ enum Chore {
     /// Use the engine at random for a long time, and print what it takes of the machine: `soak [MINUTES] [--seed N]`.
     #[command(disable_help_flag = true)]
     Soak(Passed),
+    /// Change a project in every way, and check that no outcome is stale: `staleness [STEPS] [--seed N] [--busy]`.
+    #[command(disable_help_flag = true)]
+    Staleness(Passed),
     /// Feed random input to everything that reads input from outside.
     Fuzz(fuzz::Options),
     /// Print the lines of protocol, plan and history that their tests execute.
@@ -96,6 +99,7 @@ fn run(chore: Chore) -> anyhow::Result<bool> {
         Chore::Impact(passed) => impact::run(&passed.arguments),
         Chore::Faults(passed) => faults::run("faults.py", &passed.arguments),
         Chore::Soak(passed) => faults::run("soak.py", &passed.arguments),
+        Chore::Staleness(passed) => faults::run("staleness.py", &passed.arguments),
         Chore::Fuzz(options) => fuzz::run(&options),
         Chore::Coverage => coverage::run(),
         Chore::Mutants(passed) => mutants::run(&passed.arguments),

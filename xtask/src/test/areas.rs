@@ -46,7 +46,7 @@ pub(super) const AREAS: &[Area] = &[
     Area { name: "e2e", about: "the built binary from outside (tests/e2e)", check: end_to_end },
     Area {
         name: "faults",
-        about: "processes killed at random, and long use (tests/faults), short",
+        about: "processes killed at random, long use, stale code (tests/faults), short",
         check: faults::short,
     },
     Area { name: "ray", about: "runs on a real Ray cluster of several nodes (tests/ray)", check: cluster },

@@ -341,7 +341,7 @@ class _ProjectPath:
         self._known = list(dict.fromkeys(sys.path))
         self._path: list[str] | None = None
         self._folders: list[str] = []
-        self._listed: dict[str, tuple[int, set[str]]] = {}
+        self._listed: dict[str, tuple[tuple[int, int], set[str]]] = {}
         self._everything = set(sys.modules)
 
     def names(self) -> set[str]:
@@ -366,7 +366,8 @@ class _ProjectPath:
 
     def _names_in(self, folder: str) -> set[str]:
         try:
-            changed = os.stat(folder or ".").st_mtime_ns
+            stat = os.stat(folder or ".")
+            changed = (stat.st_mtime_ns, stat.st_ctime_ns)
             listed = self._listed.get(folder)
             if listed is None or listed[0] != changed:
                 found = {_module_name(entry) for entry in os.listdir(folder or ".")}

@@ -17,7 +17,7 @@ from ..unpatched import hashlib, os, time
 Stat = list[Any]
 CTIME, SIZE, DIGEST = 2, 3, 5
 
-# Path, mtime, whether the mtime alone shows later changes, which names count, those names.
+# Path, mtime and ctime, whether these alone show later changes, which names count, those names.
 Folder = list[Any]
 
 # A modification this close to its stat proves nothing: 2 s, the coarsest tick of file systems.
@@ -89,16 +89,17 @@ def folder_record(path: str, names: str) -> Folder | None:
     """The record of a folder.
 
     `names` that count: "shown" ones, "all" but noise, or none of an "installed" folder, whose
-    mtime is enough.
+    times are enough. Tools that copy folders put the mtime back, and nothing can set the ctime.
     """
     try:
-        mtime = real_stat(path).st_mtime_ns
-        is_old = time.time_ns() - mtime > _RECENT_NS
+        stat = real_stat(path)
+        times = [stat.st_mtime_ns, stat.st_ctime_ns]
+        is_old = time.time_ns() - max(times) > _RECENT_NS
         listed = [] if names == "installed" else os.listdir(path)
     except (OSError, ValueError):
         return None
     counted = sorted(name for name in listed if _counts(name, names == "all"))
-    return [path, mtime, is_old, names, counted]
+    return [path, *times, is_old, names, counted]
 
 
 def kind(mode: int) -> str:

@@ -319,7 +319,7 @@ class Snapshot:
 
 
 # The index of the names that count in the record of a folder.
-_NAMES = 3
+_NAMES = 4
 
 # Names that pytest itself looks for in each folder that it collects.
 _OF_PYTEST = frozenset(("conftest.py", "__init__.py", "pyvenv.cfg", "history"))

@@ -84,11 +84,25 @@ impl FolderIdentity {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct DirState {
-    mtime_ns: i64,
-    /// The time alone decides, as for a file.
+    times: FolderTimes,
+    /// The times alone decide, as for a file.
     settled: bool,
     counted: Counted,
     names: Vec<String>,
+}
+
+/// When the entries of a folder changed last, and the folder itself: tools that copy put the first back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FolderTimes {
+    mtime_ns: i64,
+    ctime_ns: i64,
+}
+
+impl FolderTimes {
+    fn of(path: &Path) -> io::Result<Self> {
+        let data = fs::metadata(path)?;
+        Ok(FolderTimes { mtime_ns: mtime_ns(&data), ctime_ns: ctime_ns(&data) })
+    }
 }
 
 /// The files and folders that a process has read, and the names that it looked up, in their state at that time.
@@ -157,8 +171,8 @@ impl Snapshot {
                 (path.into(), FileState { mtime_ns, ctime_ns, size, identity, sha256, settled })
             })
             .collect();
-        let dirs = read.dirs.into_iter().map(|WireDir(path, mtime_ns, settled, counted, names)| {
-            (path.into(), DirState { mtime_ns, settled, counted, names })
+        let dirs = read.dirs.into_iter().map(|WireDir(path, mtime_ns, ctime_ns, settled, counted, names)| {
+            (path.into(), DirState { times: FolderTimes { mtime_ns, ctime_ns }, settled, counted, names })
         });
         let looks = read.names.into_iter().map(|WireLook(path, kind)| (PathBuf::from(path), kind));
         // pytest looks for an environment marker in every folder. Only its existence matters.
@@ -319,7 +333,7 @@ struct Difference {
 
 impl DirState {
     fn difference(&mut self, path: &Path) -> Option<Difference> {
-        let is_same_time = fs::metadata(path).is_ok_and(|data| mtime_ns(&data) == self.mtime_ns);
+        let is_same_time = FolderTimes::of(path).is_ok_and(|times| times == self.times);
         if is_same_time && (self.settled || self.counted == Counted::Installed) {
             return None;
         }
@@ -344,8 +358,8 @@ impl DirState {
 
 /// The relevant names in a folder.
 fn list(path: &Path, counted: Counted) -> io::Result<DirState> {
-    let mtime_ns = mtime_ns(&fs::metadata(path)?);
-    let settled = is_settled(mtime_ns);
+    let times = FolderTimes::of(path)?;
+    let settled = is_settled(times.mtime_ns.max(times.ctime_ns));
     let mut names = Vec::new();
     if counted != Counted::Installed {
         for entry in fs::read_dir(path)? {
@@ -356,7 +370,7 @@ fn list(path: &Path, counted: Counted) -> io::Result<DirState> {
         }
         names.sort_unstable();
     }
-    Ok(DirState { mtime_ns, settled, counted, names })
+    Ok(DirState { times, settled, counted, names })
 }
 
 /// As in `watching/disk_state.py`.
@@ -425,7 +439,8 @@ mod tests {
 
     fn dir(path: &Path) -> WireDir {
         let state = list(path, Counted::Shown).unwrap();
-        WireDir(path.to_string_lossy().into(), state.mtime_ns, state.settled, state.counted, state.names)
+        let FolderTimes { mtime_ns, ctime_ns } = state.times;
+        WireDir(path.to_string_lossy().into(), mtime_ns, ctime_ns, state.settled, state.counted, state.names)
     }
 
     fn read(files: Vec<WireStat>, dirs: Vec<WireDir>) -> Snapshot {
@@ -470,6 +485,22 @@ mod tests {
         fs::remove_file(&old).unwrap();
         let changes = snapshot.changes();
         assert_eq!((changes.files, changes.entries), (vec![old.clone()], vec![old]));
+    }
+
+    #[test]
+    fn a_file_that_comes_is_seen_although_the_time_of_its_folder_is_put_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let before = fs::metadata(folder.path()).unwrap().modified().unwrap();
+        for counted in [Counted::Shown, Counted::Installed] {
+            let WireDir(path, mtime_ns, ctime_ns, _, _, names) = dir(folder.path());
+            // The folder was read long after its last change.
+            let old = WireDir(path, mtime_ns, ctime_ns, true, counted, names);
+            let mut snapshot = read(vec![], vec![old]);
+            assert!(snapshot.is_fresh());
+            fs::write(folder.path().join(format!("{counted:?}.py")), "").unwrap();
+            fs::File::open(folder.path()).unwrap().set_modified(before).unwrap();
+            assert!(!snapshot.is_fresh());
+        }
     }
 
     #[test]

@@ -97,7 +97,7 @@ impl Base {
 
     /// The interpreter's version, and the names and versions of its libraries. Blocks.
     pub(crate) fn libraries(&self) -> String {
-        let folders = self.ready.read.dirs.iter().filter(|folder| matches!(folder.3, Counted::Installed));
+        let folders = self.ready.read.dirs.iter().filter(|folder| matches!(folder.4, Counted::Installed));
         let entries = folders.flat_map(|folder| std::fs::read_dir(&folder.0).into_iter().flatten().flatten());
         let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
         let mut libraries: Vec<String> =

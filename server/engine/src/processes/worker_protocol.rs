@@ -486,10 +486,10 @@ pub(crate) struct WireStat(
     pub u64,
 );
 
-/// A folder that was listed: path, mtime in nanoseconds, whether that alone reveals later changes, the kind of relevant
-/// names, and these names.
+/// A folder that was listed: path, mtime and ctime in nanoseconds, whether these alone reveal later changes, the kind of
+/// relevant names, and these names.
 #[derive(Debug, Clone, Deserialize)]
-pub(crate) struct WireDir(pub String, pub i64, pub bool, pub Counted, pub Vec<String>);
+pub(crate) struct WireDir(pub String, pub i64, pub i64, pub bool, pub Counted, pub Vec<String>);
 
 /// The relevant names in a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -499,7 +499,7 @@ pub(crate) enum Counted {
     Shown,
     /// Hidden ones too.
     All,
-    /// None: a folder of installed packages, whose mtime is enough.
+    /// None: a folder of installed packages, whose times are enough.
     Installed,
 }
 
