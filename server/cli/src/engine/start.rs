@@ -81,7 +81,10 @@ pub(crate) fn start(life: Lifetime) -> Result<Arc<Engine>, String> {
 
 pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let result = runtime.block_on(work);
+    let result = runtime.block_on(async {
+        signals::survive_large_files()?;
+        work.await
+    });
     // A read of standard input can't be canceled, and may never return.
     runtime.shutdown_background();
     result

@@ -25,18 +25,34 @@ pub(crate) fn folder_for(project: &str) -> io::Result<PathBuf> {
     Ok(folder)
 }
 
-/// This user's private temporary folder: in `TMPDIR`, or in the system's folder if that can't be used.
+/// This user's private temporary folder: in `TMPDIR`, or in the system's folder if that can't be used, or is full.
+/// Python's `tempfile` decides in the same way.
 ///
 /// # Errors
 ///
 /// If it can't be made, or another user made it first.
 pub(crate) fn own() -> io::Result<PathBuf> {
     let name = format!("lens-{}", private::user());
-    let asked = std::env::temp_dir().join(&name);
-    private_files::folder(&asked).map(|()| asked).or_else(|error| {
-        let usual = private::temp_dir().join(&name);
-        private_files::folder(&usual).map(|()| usual).map_err(|_| error)
-    })
+    let [asked, usual] = [std::env::temp_dir(), private::temp_dir()].map(|folder| folder.join(&name));
+    let made = private_files::folder(&asked);
+    if made.is_ok() && has_room(&asked) {
+        return Ok(asked);
+    }
+    // If this one is full as well, what needs room says so.
+    match (private_files::folder(&usual), made) {
+        (Ok(()), Ok(())) if !has_room(&usual) => Ok(asked),
+        (Ok(()), _) => Ok(usual),
+        (Err(_), made) => made.map(|()| asked),
+    }
+}
+
+/// Returns whether a file can be written in a folder.
+fn has_room(folder: &Path) -> bool {
+    let probe = folder.join(format!("probe-{}", std::process::id()));
+    let written = fs::write(&probe, "x");
+    // Another thread may have removed its probe, which is this file.
+    let _ = fs::remove_file(&probe);
+    written.is_ok()
 }
 
 /// The numbers of runs' folders wrap around after this many, which keeps `tmp_path` short.

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use rustix::process::Signal as SystemSignal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -38,4 +39,15 @@ pub fn listen() -> io::Result<mpsc::UnboundedReceiver<Signal>> {
         }
     });
     Ok(receiver)
+}
+
+/// Lets a write beyond the limit of a file's size (`ulimit -f`) fail like any other, as Python does, where it would end
+/// the process. Programs that are started get the default again.
+///
+/// # Errors
+///
+/// If the system refuses.
+pub fn survive_large_files() -> io::Result<()> {
+    // The handler stays when the receiver goes.
+    signal(SignalKind::from_raw(SystemSignal::XFSZ.as_raw())).map(drop)
 }
