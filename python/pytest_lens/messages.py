@@ -1159,7 +1159,8 @@ class RunEnd(TypedDict):
     * ``summaries``: The sections of plugins and conftests in pytest's summary, such as a table of
       coverage; in runs of commands.
     * ``exitStatus``: The exit status that a test or hook asked for
-      (``pytest.exit(returncode=...)``, ``session.exitstatus = ...``).
+      (``pytest.exit(returncode=...)``, ``session.exitstatus = ...``), or that pytest has if files
+      that can't be collected reach the limit of failures.
     """
 
     runId: str
@@ -1226,6 +1227,11 @@ class RunStart(TypedDict):
     * ``onCollected``: The lines of plugins and conftests on the collected tests, for the place
       after their number; empty as those of the heading, and if the run leaves some of those tests
       out.
+    * ``dropped``: Number of tests that hooks took out of the collection without deselecting them:
+      pytest counts them as collected.
+    * ``outputOptions``: pytest's options for its output that code of the project has set, as words
+      of the command line, such as ``--verbosity=1``; empty for an editor's run, and for one over
+      several projects.
     """
 
     runId: str
@@ -1237,6 +1243,8 @@ class RunStart(TypedDict):
     errors: NotRequired[list[CollectError]]
     header: NotRequired[list[str]]
     onCollected: NotRequired[list[str]]
+    dropped: NotRequired[int]
+    outputOptions: NotRequired[list[str]]
 
 
 class RunTimings(TypedDict):

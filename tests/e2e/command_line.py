@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,20 @@ def lens(world: World, *arguments: str, cwd: Path, env: dict[str, str] | None = 
         [str(binary()), *arguments],
         cwd=cwd,
         env=world.env(**(env or {})),
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        stdin=subprocess.DEVNULL,
+    )
+    return Told(done.returncode, done.stdout, done.stderr)
+
+
+def plain(world: World, root: Path, *words: str, **env: str) -> Told:
+    """Runs pytest itself."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *words],
+        cwd=root,
+        env=world.env(PYTHONDONTWRITEBYTECODE="1", **env),
         capture_output=True,
         text=True,
         timeout=DEADLINE,

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
-from command_line import KINDS, Told, lens
-from world import DEADLINE, Project, World
+from command_line import KINDS, Told, lens, plain
+from world import Project, World
 
 FILES = {
     "pytest.ini": "[pytest]\nmarkers = slow: takes long\n",
@@ -41,20 +39,6 @@ LINES = [
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return Project(tmp_path_factory.mktemp("in-place"), FILES)
-
-
-def plain(world: World, root: Path, *words: str, **env: str) -> Told:
-    """Runs pytest itself."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *words],
-        cwd=root,
-        env=world.env(PYTHONDONTWRITEBYTECODE="1", **env),
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE,
-        stdin=subprocess.DEVNULL,
-    )
-    return Told(done.returncode, done.stdout, done.stderr)
 
 
 def counts(told: Told) -> dict[str, int]:
@@ -155,7 +139,10 @@ def test_log_records_are_shown_while_tests_run(world: World, tmp_path: Path) -> 
     }
     project = Project(tmp_path, files)
     for words in ([], ["--log-cli-level=ERROR"], ["-o", "log_cli=false"]):
-        told, expected = lens(world, *words, cwd=project.root), plain(world, project.root, *words)
+        told, expected = (
+            lens(world, *words, cwd=project.root),
+            plain(world, project.root, *words),
+        )
         for line in ("live log call", "in the test"):
             assert (line in told.out) == (line in expected.out), (words, told.out)
 

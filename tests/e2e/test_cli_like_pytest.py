@@ -244,7 +244,13 @@ CASES: dict[str, tuple[dict[str, str], list[str]]] = {
     ),
     "sections": (
         {"conftest.py": SECTIONS, "test_it.py": SECTIONED},
-        ["", "-rA", "-rP --show-capture=stdout", "-rPX --show-capture=no", "-rP --tb=line"],
+        [
+            "",
+            "-rA",
+            "-rP --show-capture=stdout",
+            "-rPX --show-capture=no",
+            "-rP --tb=line",
+        ],
     ),
     "custom": (
         {"conftest.py": CUSTOM, "test_a.yaml": ""},
@@ -293,20 +299,74 @@ def test_output(world: World, tmp_path: Path, case: str, arguments: str) -> None
     assert told.status == plain.returncode
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "-x",
+        "--maxfail=2",
+        "--maxfail=3",
+        "-x -q",
+        "-x b.py",
+        "-x d.py e.py",
+        "--continue-on-collection-errors",
+    ],
+)
+def test_files_that_cannot_be_collected_end_the_collection_at_the_limit(
+    world: World, tmp_path: Path, words: str
+) -> None:
+    good, broken = "def test_good():\n    pass\n", "import no_such_module\n"
+    names = {"a.py": good, "b.py": broken, "c.py": broken, "d.py": good, "e.py": broken}
+    ini = {"pytest.ini": "[pytest]\npython_files = *.py\n"}
+    project = Project(tmp_path / "project", {**names, **ini})
+    ours = lens(world, "run", *words.split(), cwd=project.root)
+    plain = _plain(world, project, words.split())
+    assert ours.status == plain.returncode, ours
+
+    def ending(text: str) -> list[str]:
+        lines = [line for line in text.splitlines() if "ERROR collecting" in line or "!!" in line]
+        # A file is named where pytest counts errors.
+        return [line for line in lines if "during collection" not in line]
+
+    assert ending(ours.out) == ending(plain.stdout), ours
+
+
 @pytest.mark.parametrize("limit", ["-x", "--maxfail=1", "-x -n2"])
 def test_a_file_that_cannot_be_collected_counts_for_the_limit_of_failures(
     world: World, tmp_path: Path, limit: str
 ) -> None:
     good = "def test_good(): open('ran', 'w')\n"
-    files = {"test_a.py": good, "test_b.py": "import no_such_module\n", "test_c.py": good}
+    files = {
+        "test_a.py": good,
+        "test_b.py": "import no_such_module\n",
+        "test_c.py": good,
+    }
     project = Project(tmp_path / "project", files)
     told = lens(world, "run", *limit.split(), cwd=project.root)
-    assert told.status == 2, told
+    # As with pytest-xdist, the end of a distributed run is an interruption.
+    assert told.status == (2 if "-n2" in limit else 1), told
     assert "! stopping after 1 failures !" in told.out, told
     assert "2 not run, 1 error in " in told.lines[-1], told
     assert not (project.root / "ran").exists()
     told = lens(world, "run", "--maxfail=2", cwd=project.root)
     assert (told.status, "2 passed, 1 error in " in told.lines[-1]) == (2, True), told
+
+
+@pytest.mark.parametrize("files", [["b.py", "d.py"], ["d.py", "e.py"]])
+def test_a_run_that_errors_of_collection_end_writes_its_report(
+    world: World, tmp_path: Path, files: list[str]
+) -> None:
+    good, broken = "def test_good():\n    open('ran', 'w')\n", "import no_such_module\n"
+    project = Project(tmp_path / "project", {"b.py": broken, "d.py": good, "e.py": broken})
+    words = ["-x", "--junitxml=r.xml", *files]
+    ours = lens(world, "run", *words, cwd=project.root)
+    report = project.root / "r.xml"
+    found = report.read_text()
+    report.unlink()
+    plain = _plain(world, project, words)
+    assert ours.status == plain.returncode, ours
+    counts = re.compile('errors="1" failures="0" skipped="0" tests="1"')
+    assert counts.search(found) and counts.search(report.read_text()), found
+    assert not (project.root / "ran").exists()
 
 
 def test_the_stacks_of_a_slow_test_are_printed_at_once(world: World, tmp_path: Path) -> None:

@@ -342,7 +342,7 @@ export interface RunEnd {
   timings?: RunTimings;
   /** The sections of plugins and conftests in pytest's summary, such as a table of coverage; in runs of commands. */
   summaries?: PluginSummary[];
-  /** The exit status that a test or hook asked for (`pytest.exit(returncode=...)`, `session.exitstatus = ...`). */
+  /** The exit status that a test or hook asked for (`pytest.exit(returncode=...)`, `session.exitstatus = ...`), or that pytest has if files that can't be collected reach the limit of failures. */
   exitStatus?: number;
 }
 
@@ -366,6 +366,10 @@ export interface RunStart {
   header?: string[];
   /** The lines of plugins and conftests on the collected tests, for the place after their number; empty as those of the heading, and if the run leaves some of those tests out. */
   onCollected?: string[];
+  /** Number of tests that hooks took out of the collection without deselecting them: pytest counts them as collected. */
+  dropped?: number;
+  /** pytest's options for its output that code of the project has set, as words of the command line, such as `--verbosity=1`; empty for an editor's run, and for one over several projects. */
+  outputOptions?: string[];
 }
 
 /** Where the time of a run went, in milliseconds. */

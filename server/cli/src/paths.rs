@@ -1,6 +1,6 @@
 //! Paths for people.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The path of a `file:` URI: relative to the root if it is below it, else absolute.
 pub(crate) fn path_of_uri(uri: &str, root: &Path) -> String {
@@ -9,4 +9,18 @@ pub(crate) fn path_of_uri(uri: &str, root: &Path) -> String {
         Some(path) => path.strip_prefix(root).unwrap_or(&path).display().to_string(),
         None => uri.to_owned(),
     }
+}
+
+/// The path of a `file:` URI as pytest writes it: relative to the root, with `..` if it is not below it.
+pub(crate) fn relative_of_uri(uri: &str, root: &Path) -> String {
+    let Some(path) = url::Url::parse(uri).ok().and_then(|uri| uri.to_file_path().ok()) else { return uri.to_owned() };
+    let common = root.ancestors().find(|folder| path.starts_with(folder));
+    let (Some(below), Some(rest)) = (
+        common.and_then(|common| root.strip_prefix(common).ok()),
+        common.and_then(|common| path.strip_prefix(common).ok()),
+    ) else {
+        return path.display().to_string();
+    };
+    let up: PathBuf = below.components().map(|_| "..").collect();
+    up.join(rest).display().to_string()
 }

@@ -117,6 +117,13 @@ pub struct RunStart {
     /// the heading, and if the run leaves some of those tests out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub on_collected: Vec<String>,
+    /// Number of tests that hooks took out of the collection without deselecting them: pytest counts them as collected.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dropped: usize,
+    /// pytest's options for its output that code of the project has set, as words of the command line, such as
+    /// `--verbosity=1`; empty for an editor's run, and for one over several projects.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub output_options: Vec<String>,
 }
 
 /// A file that skips itself as a whole.
@@ -391,7 +398,8 @@ pub struct RunEnd {
     /// The sections of plugins and conftests in pytest's summary, such as a table of coverage; in runs of commands.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub summaries: Vec<PluginSummary>,
-    /// The exit status that a test or hook asked for (`pytest.exit(returncode=...)`, `session.exitstatus = ...`).
+    /// The exit status that a test or hook asked for (`pytest.exit(returncode=...)`, `session.exitstatus = ...`), or
+    /// that pytest has if files that can't be collected reach the limit of failures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_status: Option<i32>,
 }

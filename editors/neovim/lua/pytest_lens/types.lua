@@ -152,7 +152,7 @@
 ---@field warnings? pytest_lens.Warning[] Warnings of the collection and of the run, as in pytest's summary.
 ---@field timings? pytest_lens.RunTimings Where the time went, if the request asked for it.
 ---@field summaries? pytest_lens.PluginSummary[] The sections of plugins and conftests in pytest's summary, such as a table of coverage; in runs of commands.
----@field exitStatus? integer The exit status that a test or hook asked for (`pytest.exit(returncode=...)`, `session.exitstatus = ...`).
+---@field exitStatus? integer The exit status that a test or hook asked for (`pytest.exit(returncode=...)`, `session.exitstatus = ...`), or that pytest has if files that can't be collected reach the limit of failures.
 
 ---The engine accepted a run. It comes again as more is known of nested projects.
 ---@class pytest_lens.RunStart
@@ -165,6 +165,8 @@
 ---@field errors? pytest_lens.CollectError[] Selected files that the run's own collection could not collect, when it comes again only the new ones. Those of the inventory may be newer.
 ---@field header? string[] The lines with which pytest begins its output, such as `rootdir: ...` and those of plugins and conftests; empty for a run over several projects, and for one of an editor.
 ---@field onCollected? string[] The lines of plugins and conftests on the collected tests, for the place after their number; empty as those of the heading, and if the run leaves some of those tests out.
+---@field dropped? integer Number of tests that hooks took out of the collection without deselecting them: pytest counts them as collected.
+---@field outputOptions? string[] pytest's options for its output that code of the project has set, as words of the command line, such as `--verbosity=1`; empty for an editor's run, and for one over several projects.
 
 ---Where the time of a run went, in milliseconds.
 ---@class pytest_lens.RunTimings

@@ -40,6 +40,11 @@ class CollectErrors:
         if not self.existing:  # without arguments pytest would collect everything: let it complain
             self.existing = list(args)
 
+    def goes_on(self) -> None:
+        """Another collector starts: pytest stops there if it has failures enough."""
+        for error in self.found:
+            error["followed"] = True
+
     def _add(self, path: str, line: Any, message: str, longrepr: str) -> None:
         self.found.append(
             {

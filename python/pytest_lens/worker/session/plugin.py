@@ -33,6 +33,7 @@ from . import (
     arguments,
     artifacts_fixture,
     code_cache,
+    output_options,
     prestarted,
     pytest_prebuild,
     rootdir,
@@ -62,6 +63,9 @@ class LensPlugin:
         self._verdicts = VerdictBuilder(worker.root, self._comparisons)
         self._timers = overtime.Timers(worker, self._verdicts)
         self._deselected = 0
+        # pytest's count of tests, before any hook left some out.
+        self._counted = 0
+        self._output_options: list[str] = []
         # The index of each item before any plugin shuffled the items, by the item's id.
         self._in_source: dict[int, int] = {}
         self._processes = 0
@@ -143,6 +147,7 @@ class LensPlugin:
             arguments.without_coverage(config.option)
         if self._worker.options.debug:
             arguments.without_repeats(config.option)
+        self._output_options = output_options.words(config.option)
         outcome: Any = yield
         if outcome.excinfo:
             self.startup_errors.note(outcome.excinfo[1])
@@ -202,6 +207,7 @@ class LensPlugin:
     @pytest.hookimpl(hookwrapper=True)
     def pytest_make_collect_report(self, collector: Any) -> Iterator[None]:
         self._importing.collects(collector)
+        self._errors.goes_on()
         outcome: Any = yield
         crash = self._importing.take_refused()
         if crash is not None:
@@ -220,6 +226,9 @@ class LensPlugin:
         self._while_collecting.close()
         self._importing.finish()
         yield
+
+    def pytest_collectreport(self, report: Any) -> None:
+        self._counted += sum(isinstance(node, pytest.Item) for node in report.result)
 
     def pytest_deselected(self, items: list[Any]) -> None:
         self._deselected += len(items)
@@ -383,6 +392,7 @@ class LensPlugin:
                 "t": "collected",
                 "count": len(items),
                 "deselected": self._deselected,
+                "dropped": max(0, self._counted - self._deselected - len(items)),
                 "errors": self._errors.found,
                 "skipped": self._errors.skipped,
                 **state,
@@ -398,6 +408,9 @@ class LensPlugin:
                 "inifile": str(session.config.inipath) if session.config.inipath else None,
                 "header": self.report_header.lines,
                 "on_collected": self.report_header.on_collected,
+                "output_options": output_options.changes(
+                    self._output_options, output_options.words(session.config.option)
+                ),
                 "exitstatus": _status(session),
                 "day_left": _day_left(),
                 "duration_ms": round((time.perf_counter() - self._started) * 1000, 3),

@@ -13,7 +13,7 @@ use crate::engine::start::block_on;
 use crate::failure::Failure;
 use crate::options::arguments::Run;
 use crate::options::parse::parse_run;
-use crate::options::project_file;
+use crate::options::{project_file, pytest_table};
 
 /// The option that makes a run pytest's, if there is one, on the command line or among the words that the project and
 /// the environment add to it.
@@ -108,7 +108,6 @@ fn has_xdist(python: &Path) -> bool {
 
 /// The words without those about several runners, which only pytest-xdist has.
 fn without_runners(words: &[OsString]) -> Vec<OsString> {
-    const WITH_VALUE: [&str; 5] = ["-n", "--numprocesses", "--dist", "--maxprocesses", "--max-worker-restart"];
     let mut kept = Vec::new();
     let mut left = words.iter();
     while let Some(word) = left.next() {
@@ -116,10 +115,11 @@ fn without_runners(words: &[OsString]) -> Vec<OsString> {
         if text == "--" {
             kept.push(word.clone());
             kept.extend(left.by_ref().cloned());
-        } else if WITH_VALUE.contains(&&*text) {
-            left.next();
-        } else if !WITH_VALUE.contains(&text.split('=').next().unwrap_or_default()) && !text.starts_with("-n") {
-            kept.push(word.clone());
+            continue;
+        }
+        match pytest_table::of_package("pytest-xdist", &text) {
+            Some(has_value) => drop(left.by_ref().take(usize::from(has_value)).count()),
+            None => kept.push(word.clone()),
         }
     }
     kept

@@ -116,6 +116,11 @@ pub(crate) fn add(run: &mut Run, added: &Added) {
     run.stepwise_skip |= added.stepwise_skip;
     run.stepwise_reset |= added.stepwise_reset;
     run.reruns = run.reruns.or(added.reruns);
+    let is_short = |word: &String| word == "--force-short-summary";
+    run.output.force_short_summary = run.passed.iter().chain(&added.passed).any(is_short);
+    // As pytest recognizes a CI service.
+    run.output.on_ci =
+        ["CI", "BUILD_NUMBER"].iter().any(|name| std::env::var_os(name).is_some_and(|it| !it.is_empty()));
     add_output(&mut run.output, added.output);
 }
 
@@ -133,6 +138,27 @@ pub(crate) fn leave_out(root: &Path, id: &str, passed: &[String]) -> bool {
         }
         _ => false,
     })
+}
+
+impl OutputOptions {
+    /// Takes the options that code of the project has set, given as words; they count more than all others.
+    pub(crate) fn set_by_code(&mut self, set: &[String]) {
+        let words: Vec<OsString> = set.iter().map(OsString::from).collect();
+        let Ok(Run { output: set, passed, .. }) = parse_run(&words) else { return };
+        if set.verbosity.is_some() {
+            (self.added_level, self.verbosity, self.verbose, self.quiet) = (0, set.verbosity, 0, 0);
+        }
+        self.tb = set.tb.or(self.tb.take());
+        self.letters = set.letters.or(self.letters.take());
+        self.durations = set.durations.or(self.durations);
+        self.durations_min = set.durations_min.or(self.durations_min);
+        self.show_capture = set.show_capture.or(self.show_capture.take());
+        self.no_summary |= set.no_summary;
+        self.disable_warnings |= set.disable_warnings;
+        self.no_fold_skipped |= set.no_fold_skipped;
+        self.xfail_tb |= set.xfail_tb;
+        self.no_header |= passed.iter().any(|word| word == "--no-header");
+    }
 }
 
 fn add_output(output: &mut OutputOptions, added: OutputOptions) {

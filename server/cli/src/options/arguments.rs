@@ -323,6 +323,15 @@ pub(crate) struct OutputOptions {
     /// Use colors
     #[arg(long, value_name = "WHEN", value_parser = PossibleValuesParser::new(["yes", "no", "auto"]))]
     pub color: Option<String>,
+    /// Shorten the messages of the short summary, also where pytest prints them whole.
+    #[arg(skip)]
+    pub force_short_summary: bool,
+    /// A CI service keeps the output: the short summary has whole messages.
+    #[arg(skip)]
+    pub on_ci: bool,
+    /// Leave out what the heading says about the interpreter and the project.
+    #[arg(skip)]
+    pub no_header: bool,
     /// The verbosity of addopts, which pytest's session has by itself.
     #[arg(skip)]
     pub added_level: i16,
@@ -359,6 +368,11 @@ impl OutputOptions {
 
     pub(crate) fn is_quiet(&self) -> bool {
         self.level() < 0
+    }
+
+    /// Whether the short summary has whole messages, not only their first lines.
+    pub(crate) fn has_whole_messages(&self) -> bool {
+        (self.on_ci || self.level() > 1) && !self.force_short_summary
     }
 }
 

@@ -10,7 +10,7 @@ pub(crate) mod parse;
 pub(crate) mod project_file;
 pub(crate) mod projects;
 pub(crate) mod pytest_options;
-mod pytest_table;
+pub(crate) mod pytest_table;
 pub(crate) mod reporter;
 pub(crate) mod selectors;
 pub(crate) mod terminal_access;

@@ -31,7 +31,6 @@ pub(super) enum Value {
 /// An option of pytest or of a plugin.
 pub(super) struct Known {
     /// The package that has it, with the version that was read.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the table in docs/"))]
     pub package: &'static str,
     pub names: Vec<&'static str>,
     pub value: Value,
@@ -54,6 +53,21 @@ pub(super) static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
     };
     COLLECTED.lines().filter_map(known).collect()
 });
+
+/// Whether a word is an option of this package (its name without the version) that pytest alone does not carry out, and
+/// whether a value follows it.
+pub(crate) fn of_package(package: &str, word: &str) -> Option<bool> {
+    let is_option = |name: &str| {
+        let rest = word.strip_prefix(name);
+        let is_long = name.starts_with("--");
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('=') || !is_long)
+    };
+    let is_by_pytest = |known: &Known| known.names.iter().any(|name| BY_PYTEST.contains(name));
+    let of_package = |known: &&Known| known.package.split(' ').next() == Some(package) && !is_by_pytest(known);
+    let mut options = KNOWN.iter().filter(of_package);
+    let known = options.find(|known| known.names.iter().any(|name| is_option(name)))?;
+    Some(known.value != Value::No && known.names.contains(&word))
+}
 
 /// Options of other plugins that have a value.
 const OTHERS_WITH_VALUE: &[&str] = &[

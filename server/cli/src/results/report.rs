@@ -11,7 +11,7 @@ use pytest_lens_protocol::{
 
 use crate::failure::exit;
 use crate::options::selectors::is_selected_file;
-use crate::paths::path_of_uri;
+use crate::paths::{path_of_uri, relative_of_uri};
 use crate::results::code::CodeWatch;
 use crate::timing::SLOW;
 
@@ -49,6 +49,8 @@ pub(crate) struct Report {
     pub header: Vec<String>,
     /// The lines of plugins and conftests on the collected tests.
     pub on_collected: Vec<String>,
+    /// Number of tests that hooks took out of the collection; pytest counts them as collected.
+    pub dropped: usize,
     /// Number of selected tests.
     pub total: usize,
     /// Number of final outcomes of each kind.
@@ -112,6 +114,7 @@ impl Report {
             selected,
             header: Vec::new(),
             on_collected: Vec::new(),
+            dropped: 0,
             total: 0,
             outcomes: BTreeMap::new(),
             before_teardown: BTreeMap::new(),
@@ -176,6 +179,7 @@ impl Report {
             EventPayload::RunStarted(start) => {
                 self.total = start.total;
                 self.deselected = start.deselected;
+                self.dropped = start.dropped;
                 self.skipped_files.extend(start.skipped_files.iter().cloned());
                 self.header.extend(start.header.iter().cloned());
                 self.on_collected.extend(start.on_collected.iter().cloned());
@@ -258,9 +262,15 @@ impl Report {
         !self.errors.is_empty()
     }
 
-    /// `path:line`, relative to the root if it is below it.
+    /// Whether files that can't be collected reached the limit of failures before everything was collected.
+    pub(crate) fn fails_by_collection(&self) -> bool {
+        let limit = self.limit.is_some_and(|limit| self.errors.len() >= limit as usize);
+        limit && self.end.as_ref().is_some_and(|end| end.exit_status == Some(exit::FAILED))
+    }
+
+    /// `path:line`, relative to the root.
     pub(crate) fn place(&self, location: &Location) -> String {
-        format!("{}:{}", path_of_uri(&location.uri, &self.root), location.range.start.line + 1)
+        format!("{}:{}", relative_of_uri(&location.uri, &self.root), location.range.start.line + 1)
     }
 
     /// Number of failures, as pytest counts them for its limits.

@@ -80,7 +80,7 @@ pub(crate) async fn once(
     report.limit = request::limit(options);
     report.step = request::step(options);
     report.code = options.for_agent.then(|| CodeWatch::begin(&Arc::default(), root));
-    let progress = Progress::new(options, style);
+    let mut progress = Progress::new(options, style);
     let leaves_interrupts = options.has_terminal && terminal_access::is_shared();
     let mut interrupted = false;
     let started = {
@@ -104,7 +104,10 @@ pub(crate) async fn once(
     }
     let (client, run_id, mut log) = match started? {
         Started::Run(client, run_id, log) => {
-            if let Some(note) = &report.note {
+            // The lines in the heading are about the same.
+            if let Some(note) =
+                report.note.as_ref().filter(|_| report.on_collected.is_empty() || !progress.has_heading())
+            {
                 progress.note(note);
             }
             if progress.wants_status() {
@@ -142,7 +145,7 @@ pub(crate) async fn once(
         leaves_interrupts,
         crashes: CrashLimit::new(options.max_worker_restart),
     };
-    let followed = follow_log(&client, &mut log, &mut control, signals, &mut report, &progress, out).await;
+    let followed = follow_log(&client, &mut log, &mut control, signals, &mut report, &mut progress, out).await;
     if followed.is_err() {
         // Standard output is closed: nobody sees the results, so the run must not go on.
         control.kill().await;
@@ -152,7 +155,9 @@ pub(crate) async fn once(
     }
     progress.finish(&report, out)?;
     Ok(Ended::Ran(match report.status() {
-        exit::FAILED if request::interrupts_at_failure(options, report.failed()) => exit::INTERRUPTED,
+        exit::FAILED if request::interrupts_at_failure(options, report.failed() + report.errors.len()) => {
+            exit::INTERRUPTED
+        }
         status => status,
     }))
 }
@@ -191,7 +196,7 @@ async fn follow_log(
     control: &mut RunControl,
     signals: &mut UnboundedReceiver<Signal>,
     report: &mut Report,
-    progress: &Progress<'_>,
+    progress: &mut Progress<'_>,
     out: &mut dyn Write,
 ) -> Result<Followed, Failure> {
     let mut looks = tokio::time::interval(AGE_INTERVAL);
@@ -212,6 +217,12 @@ async fn follow_log(
         }
         for event in &events {
             if report.apply(&event.payload, &control.run_id) {
+                if let EventPayload::RunStarted(start) = &event.payload
+                    && !start.output_options.is_empty()
+                    && progress.follow(&start.output_options)
+                {
+                    report.all.get_or_insert_default();
+                }
                 progress.show(&event.payload, report, out)?;
             }
             if control.crashes.is_passed(report) {

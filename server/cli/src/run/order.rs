@@ -13,30 +13,35 @@ use crate::engine::inventory;
 use crate::failure::Failure;
 use crate::options::arguments;
 
-/// The ids of the tests that run before the others, in their order.
-pub(super) async fn first(client: &Client, root: &Path, options: &arguments::Run) -> Result<Vec<String>, Failure> {
+/// The ids of the tests that run before the others, in their order, and the number of those that `--ff` brings there.
+pub(super) async fn first(
+    client: &Client,
+    root: &Path,
+    options: &arguments::Run,
+) -> Result<(Vec<String>, usize), Failure> {
     if is_stepwise(options) && !matches!(options.workers, Some(WorkerCount::Fixed(0 | 1))) {
         // Several runners would begin with the longest, and the next run begins with the first failure in this order.
-        return known(client).await;
+        return Ok((known(client).await?, 0));
     }
     // Of tests that failed, and no others, each runs first.
     let failed_first = options.failed_first && !options.last_failed;
     if !failed_first && !options.new_first {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), 0));
     }
     // This collects: the tests of files that are repaired by now count as failed.
     let known = known(client).await?;
     let failed = if failed_first { last_failed(client).await? } else { HashSet::new() };
     if failed.is_empty() && !options.new_first {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), 0));
     }
     let (mut first, rest): (Vec<String>, Vec<String>) = known.into_iter().partition(|id| failed.contains(id));
+    let count = first.len();
     if options.new_first {
         first.extend(rest);
         let ran = ever_ran(client).await?;
         first = new_first(first, &ran, |file| root.join(file).metadata().and_then(|data| data.modified()).ok());
     }
-    Ok(first)
+    Ok((first, count))
 }
 
 /// All tests, in pytest's order.

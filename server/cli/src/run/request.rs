@@ -72,6 +72,7 @@ pub(crate) async fn start(
                 status: exit::NO_TESTS,
             });
         }
+        say_in_heading(report, options, continued(options.last_failed, left.len()));
         if left.is_empty() {
             // As pytest does.
             report.note = Some("no selected test failed when it last ran: all of them run".into());
@@ -87,7 +88,11 @@ pub(crate) async fn start(
             return Ok(Started::Empty { why, status: exit::NO_TESTS });
         }
     }
-    let first = order::first(&client, root, options).await?;
+    let (first, failed) = order::first(&client, root, options).await?;
+    if options.failed_first && !continues_last(options) {
+        let line = continued(true, failed).map(|line| if failed > 0 { line + " first" } else { line });
+        say_in_heading(report, options, line);
+    }
     report.before = report.begun.elapsed();
     let request = Request::RunStream {
         context_id: client.context_id.clone(),
@@ -121,6 +126,26 @@ pub(crate) async fn start(
             Ok(Started::Refused { client, message, session_exit })
         }
         other => Err(Failure::of_response(other)),
+    }
+}
+
+/// Adds a line to the heading where pytest has it. With `-q` it has none.
+fn say_in_heading(report: &mut Report, options: &arguments::Run, line: Option<String>) {
+    if !options.output.is_quiet() {
+        report.on_collected.extend(line);
+    }
+}
+
+/// pytest's line on a run that continues the last one, with so many tests.
+fn continued(by_failures: bool, tests: usize) -> Option<String> {
+    match tests {
+        0 if by_failures => Some("run-last-failure: no previously failed tests, not deselecting items.".to_owned()),
+        0 => Some("stepwise: no previously failed tests, not skipping.".to_owned()),
+        _ if by_failures => {
+            let failures = if tests == 1 { "failure" } else { "failures" };
+            Some(format!("run-last-failure: rerun previous {tests} {failures}"))
+        }
+        _ => None,
     }
 }
 

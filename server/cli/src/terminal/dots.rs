@@ -86,10 +86,17 @@ impl Dots {
         if shown.is_empty() { shown } else { self.style.paint(main, &format!("{shown:>fill$}")) }
     }
 
-    /// The line break between the last letter and text of another kind.
-    pub(super) fn interrupt(&mut self) -> &'static str {
+    /// The line break between the last letter and text of another kind. After the last test, the line ends with the
+    /// figure, as it would without that text.
+    pub(super) fn interrupt(&mut self, done: Done, main: Paint) -> String {
         self.file = None;
-        if std::mem::take(&mut self.column) > 0 { "\n" } else { "" }
+        if self.column == 0 {
+            return String::new();
+        }
+        let is_whole = done.count > 0 && done.count == done.total;
+        let figure = if is_whole { self.fill(done, main) } else { String::new() };
+        self.column = 0;
+        format!("{figure}\n")
     }
 
     /// Whether a line of other text before a test of this file interrupts no line.
@@ -108,6 +115,9 @@ impl Dots {
     pub(super) fn end(&mut self, done: Done, is_whole: bool, main: Paint) -> String {
         if done.count == 0 {
             return if self.is_quiet { "\n".to_owned() } else { String::new() };
+        }
+        if self.column == 0 {
+            return if self.names_files { "\n".to_owned() } else { String::new() };
         }
         // A run that ended early has no figure.
         let figure = if is_whole { self.fill(done, main) } else { String::new() };

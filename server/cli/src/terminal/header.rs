@@ -19,6 +19,7 @@ pub(crate) enum Extent {
 
 /// The heading of a run that has begun. `status`: of its context, for a full one, which is left out without.
 pub(super) fn header(extent: Extent, status: Option<&Response>, report: &Report, level: i16, style: Style) -> String {
+    let status = status.filter(|_| extent == Extent::Full);
     let about = status.map(|status| about_project(status, report)).unwrap_or_default();
     let mut lines = report.on_collected.clone();
     if extent == Extent::Short || extent == Extent::Full && !about.is_empty() {
@@ -73,7 +74,7 @@ pub(super) fn collected_by_now(report: &Report) -> usize {
 /// pytest's line on the tests that it has collected.
 fn collected(report: &Report) -> String {
     let (selected, deselected) = (report.total, report.deselected);
-    let all = collected_by_now(report);
+    let all = collected_by_now(report) + report.dropped;
     let items = if all == 1 { "item" } else { "items" };
     let mut text = format!("collected {all} {items}");
     let errors = report.errors.len();
@@ -83,7 +84,7 @@ fn collected(report: &Report) -> String {
         text.push_str(&format!(" / {count} {what}"));
     }
     if deselected > 0 {
-        text.push_str(&format!(" / {selected} selected"));
+        text.push_str(&format!(" / {} selected", selected + report.dropped));
     }
     text
 }

@@ -15,6 +15,7 @@ use super::figure::{Done, figure};
 use super::header::{Extent, collected_by_now, collected_more, header};
 use super::outcome_words::paint;
 use super::running::Running;
+use super::sections::wants_all;
 use super::statuses::{is_hidden, is_of_subtest, statuses};
 use super::summary::{summary, timings};
 use super::text::{colour_first_word, first_line, short_line};
@@ -27,7 +28,8 @@ use crate::timing::BAR_INTERVAL;
 /// Shows a run in progress.
 pub(crate) struct Progress<'a> {
     style: Style,
-    options: &'a OutputOptions,
+    run: &'a Run,
+    options: OutputOptions,
     display: Display,
     running: RefCell<Running>,
     /// The heading of the run that comes before its tests, as in pytest's output.
@@ -56,7 +58,10 @@ impl<'a> Progress<'a> {
     /// Chooses the display: a bar on a terminal, pytest's letters elsewhere, unless the user wants a line per test. Tests
     /// that have the terminal show their progress there themselves.
     pub(crate) fn new(run: &'a Run, style: Style) -> Self {
-        let options = &run.output;
+        Self::with(run, run.output.clone(), style)
+    }
+
+    fn with(run: &'a Run, options: OutputOptions, style: Style) -> Self {
         let display = match (run.json, style.is_terminal, options.level() > 0) {
             _ if run.for_agent => Display::Agent,
             _ if run.has_terminal => Display::Quiet,
@@ -70,12 +75,13 @@ impl<'a> Progress<'a> {
         };
         let extent = match () {
             () if options.is_quiet() => Extent::Collected,
-            () if run.passed.iter().any(|word| word == "--no-header") => Extent::Short,
+            () if options.no_header || run.passed.iter().any(|word| word == "--no-header") => Extent::Short,
             () => Extent::Full,
         };
         let header = (matches!(display, Display::Lines | Display::Dots(_)) && !run.watch).then_some(extent);
         Progress {
             style,
+            run,
             options,
             display,
             running: RefCell::default(),
@@ -84,6 +90,21 @@ impl<'a> Progress<'a> {
             status: None.into(),
             has_begun: false.into(),
         }
+    }
+
+    /// Follows the options of pytest's output that code of the project has set. Returns whether the report must keep more
+    /// outcomes than the failures for them.
+    pub(crate) fn follow(&mut self, set: &[String]) -> bool {
+        self.options.set_by_code(set);
+        // On a terminal the bar has begun.
+        if !matches!(self.display, Display::Bar(_)) {
+            let mut fresh = Self::with(self.run, self.options.clone(), self.style);
+            std::mem::swap(&mut self.display, &mut fresh.display);
+            if self.has_heading() {
+                self.header.set(fresh.header.get());
+            }
+        }
+        wants_all(&self.options)
     }
 
     /// Whether the run's heading is still to come.
@@ -106,9 +127,9 @@ impl<'a> Progress<'a> {
         if let Display::Json = &self.display {
             let payload = match payload {
                 // For the heading, which this form does not have.
-                EventPayload::RunStarted(start) if !(start.header.is_empty() && start.on_collected.is_empty()) => {
-                    let (header, on_collected) = (Vec::new(), Vec::new());
-                    &EventPayload::RunStarted(RunStart { header, on_collected, ..start.clone() })
+                EventPayload::RunStarted(start) if has_text(start) => {
+                    let (header, on_collected, output_options) = (Vec::new(), Vec::new(), Vec::new());
+                    &EventPayload::RunStarted(RunStart { header, on_collected, output_options, ..start.clone() })
                 }
                 other => other,
             };
@@ -153,7 +174,7 @@ impl<'a> Progress<'a> {
                 let text = output.text.as_bytes();
                 match output.stream {
                     OutputStream::Stdout => {
-                        out.write_all(self.interrupt().as_bytes())?;
+                        out.write_all(self.interrupt(report).as_bytes())?;
                         self.around_bar(|| out.write_all(text).and_then(|()| out.flush()))?;
                     }
                     // If standard error is closed, nobody reads it.
@@ -231,7 +252,8 @@ impl<'a> Progress<'a> {
                 write!(out, "{text}")
             }
             Display::Bar(_) if is_failure(&outcome.outcome) && !outcome.will_rerun => {
-                let lines: Vec<_> = entries(outcome).iter().map(|entry| short_line(entry, self.style) + "\n").collect();
+                let lines: Vec<_> =
+                    entries(outcome).iter().map(|entry| short_line(entry, &self.options, self.style) + "\n").collect();
                 self.around_bar(|| write!(out, "{}", lines.concat()))
             }
             Display::Bar(_) => Ok(()),
@@ -246,7 +268,7 @@ impl<'a> Progress<'a> {
         self.refresh(report);
         for (id, age) in self.running.borrow_mut().newly_slow(Instant::now()) {
             let text = colour_first_word(&format!("SLOW [> {}s] {id}", age.as_secs()), Paint::Yellow, self.style);
-            let before = self.interrupt();
+            let before = self.interrupt(report);
             self.around_bar(|| writeln!(out, "{before}{text}"))?;
         }
         out.flush()
@@ -263,10 +285,13 @@ impl<'a> Progress<'a> {
     }
 
     /// The text before text of another kind.
-    fn interrupt(&self) -> &'static str {
+    fn interrupt(&self, report: &Report) -> String {
         match &self.display {
-            Display::Dots(dots) => dots.borrow_mut().interrupt(),
-            _ => "",
+            Display::Dots(dots) => {
+                let done = Done { count: report.done() - report.hidden, total: report.total };
+                dots.borrow_mut().interrupt(done, colour(report, 0))
+            }
+            _ => String::new(),
         }
     }
 
@@ -325,7 +350,7 @@ impl<'a> Progress<'a> {
             }
         }
         out.write_all(self.joined_last(report).as_bytes())?;
-        out.write_all(summary(report, self.options, self.style).as_bytes())?;
+        out.write_all(summary(report, &self.options, self.style).as_bytes())?;
         Ok(out.flush()?)
     }
 }
@@ -358,6 +383,11 @@ fn bar() -> ProgressBar {
 
 fn style_of(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
+}
+
+/// Whether it has what only pytest's text needs.
+fn has_text(start: &RunStart) -> bool {
+    !(start.header.is_empty() && start.on_collected.is_empty() && start.output_options.is_empty())
 }
 
 /// pytest's word for the outcome of a subtest.

@@ -224,12 +224,12 @@ fn listed_line(test: &TestOutcome, status: &Status<'_>, style: Style) -> String 
     let reason = match status.reason {
         // A hook lists a failure as something else.
         None if is_failure(&test.outcome) && status.phase.is_some() && status.phase == test.phase => {
-            test.message.as_deref()
+            test.message.as_deref().map(first_line)
         }
         known => known,
     };
     let short = format!(" {}{}", phase.unwrap_or_default(), test.id);
-    status.paint(status.word, style) + &with_reason(&short, first_line(reason.unwrap_or_default()))
+    status.paint(status.word, style) + &with_reason(&short, reason.unwrap_or_default().trim_end())
 }
 
 /// `SKIPPED [2] test_a.py:3: reason`: one line per place and reason; first those of whole files.
@@ -239,12 +239,12 @@ fn skipped(report: &Report, style: Style) -> Vec<String> {
         let file = NodeId::new(&test.id).file();
         let number = test.location.as_ref().map_or(0, |place| place.range.start.line);
         let place = test.location.as_ref().map_or_else(|| file.to_owned(), |place| report.place(place));
-        let reason = first_line(test.message.as_deref().unwrap_or_default());
+        let reason = test.message.as_deref().unwrap_or_default().trim_end();
         *counts.entry((file, number, place, reason)).or_default() += 1;
     }
     let files = report.skipped_files.iter().map(|file| {
         let place = if file.line > 0 { format!("{}:{}", file.path, file.line) } else { file.path.clone() };
-        format!("SKIPPED [1] {place}: {}", first_line(&file.reason))
+        format!("SKIPPED [1] {place}: {}", file.reason.trim_end())
     });
     let named = of(report, "skipped").next().and_then(|test| test.statuses.as_ref());
     let named = named.and_then(|statuses| statuses.iter().find(|status| status.category == "skipped"));
@@ -257,7 +257,7 @@ fn skipped(report: &Report, style: Style) -> Vec<String> {
 fn skipped_one_by_one(report: &Report, style: Style) -> Vec<String> {
     let files = report.skipped_files.iter().map(|file| (&*file.path, &*file.reason));
     let tests = of(report, "skipped").map(|test| (&*test.id, test.message.as_deref().unwrap_or_default()));
-    let short = files.chain(tests).map(|(id, reason)| format!("SKIPPED {id} - Skipped: {}", first_line(reason)));
+    let short = files.chain(tests).map(|(id, reason)| format!("SKIPPED {id} - Skipped: {}", reason.trim_end()));
     short.map(|short| colour_first_word(&short, Paint::Yellow, style)).collect()
 }
 

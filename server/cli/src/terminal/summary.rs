@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pytest_lens_protocol::{RunEnd, RunEndStatus};
+use pytest_lens_protocol::{NOT_COLLECTED, RunEnd, RunEndStatus};
 
 use super::counts::{colour, counts};
 use super::entries::{Entry, entries};
@@ -45,7 +45,8 @@ pub(crate) fn summary(report: &Report, options: &OutputOptions, style: Style) ->
     let letters = sections::letters(options);
     let mut lines = Vec::new();
     for letter in letters.chars() {
-        let short = |entries: &[Entry<'_>]| entries.iter().map(|entry| short_line(entry, style)).collect::<Vec<_>>();
+        let short =
+            |entries: &[Entry<'_>]| entries.iter().map(|entry| short_line(entry, options, style)).collect::<Vec<_>>();
         match letter {
             'f' => lines.extend(short(&failures)),
             'E' => {
@@ -81,6 +82,8 @@ fn ending(text: &mut String, report: &Report, options: &OutputOptions, style: St
         _ if nothing_ran && !report.continues => Some(interrupted_by(report.errors.len())),
         _ => None,
     };
+    let is_no_interruption = report.continues || report.fails_by_collection();
+    let interruption = interruption.filter(|reason| !(is_no_interruption && is_about_collection(reason)));
     if let Some(reason) = interruption.filter(|reason| !plugin_summaries::contain(report, reason)) {
         line(text, &style.paint(Paint::Red, &style.rule('!', &reason)));
     }
@@ -98,6 +101,10 @@ fn ending(text: &mut String, report: &Report, options: &OutputOptions, style: St
 pub(crate) fn timings(report: &Report, style: Style) -> String {
     let timings = report.end.as_ref().and_then(|end| end.timings.as_deref());
     timings.map_or_else(String::new, |timings| table(timings, report.before, report.took, style))
+}
+
+fn is_about_collection(reason: &str) -> bool {
+    reason.contains(NOT_COLLECTED) || reason.ends_with(" during collection")
 }
 
 /// pytest's sentence on a run that has only errors of collection.

@@ -4,6 +4,7 @@ use pytest_lens_protocol::TestOutcome;
 
 use super::entries::Entry;
 use super::outcome_words::word;
+use crate::options::arguments::OutputOptions;
 use crate::style::{Paint, Style};
 
 pub(crate) fn line(text: &mut String, line: &str) {
@@ -12,7 +13,7 @@ pub(crate) fn line(text: &mut String, line: &str) {
 }
 
 /// `FAILED id - message`. On a terminal the message has the rest of the row; people copy the id, so it is never cut.
-pub(super) fn short_line(entry: &Entry<'_>, style: Style) -> String {
+pub(super) fn short_line(entry: &Entry<'_>, options: &OutputOptions, style: Style) -> String {
     let outcome = entry.outcome;
     let name = match entry.subtest {
         _ if entry.status.is_some() => entry.status.as_ref().map_or_else(String::new, |status| status.word.to_owned()),
@@ -24,8 +25,10 @@ pub(super) fn short_line(entry: &Entry<'_>, style: Style) -> String {
         None => word(if entry.is_error { "error" } else { "failed" }).to_owned(),
     };
     let test = format!("{name} {}", outcome.id);
-    let mut short = with_reason(&test, first_line(entry.message.unwrap_or_default()));
-    if style.is_terminal && console::measure_text_width(&short) > style.width {
+    let message = entry.message.unwrap_or_default();
+    let is_whole = options.has_whole_messages();
+    let mut short = with_reason(&test, if is_whole { message.trim_end() } else { first_line(message) });
+    if !is_whole && style.is_terminal && console::measure_text_width(&short) > style.width {
         let has_room = console::measure_text_width(&test) + " - ...".len() <= style.width;
         short = if has_room { console::truncate_str(&short, style.width, "...").into_owned() } else { test };
     }

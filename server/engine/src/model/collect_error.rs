@@ -25,6 +25,9 @@ pub(crate) struct CollectError {
     /// It needs a file that is not imported, as that would end or hold up the process.
     #[serde(default)]
     pub crash: Option<CrashKind>,
+    /// pytest collected more after it.
+    #[serde(default)]
+    pub followed: bool,
 }
 
 impl CollectError {

@@ -292,7 +292,14 @@ mod tests {
     }
 
     fn error(path: &str) -> CollectError {
-        CollectError { path: path.into(), line: Some(3), message: "boom".into(), longrepr: None, crash: None }
+        CollectError {
+            path: path.into(),
+            line: Some(3),
+            message: "boom".into(),
+            longrepr: None,
+            crash: None,
+            followed: false,
+        }
     }
 
     fn merge(old: &Inventory, scope: &Scope, ids: &[&str], errors: &[CollectError], gone: &[&str]) -> Inventory {

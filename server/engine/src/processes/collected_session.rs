@@ -61,6 +61,10 @@ pub(crate) struct CollectedSession {
     pub header: Vec<String>,
     /// The lines of hooks on the collected tests.
     pub on_collected: Vec<String>,
+    /// Number of tests that hooks left out without a word.
+    pub dropped: usize,
+    /// The options of pytest's output that code of the project has set, as words.
+    pub output_options: Vec<String>,
     /// Number of pytest-xdist workers that the project's configuration asks for.
     pub processes: usize,
     /// The project reads its xdist worker id.
@@ -152,7 +156,7 @@ impl CollectFailure {
             (_, Scope::Paths(paths)) if paths.len() == 1 => (paths.first().cloned().unwrap_or_default(), None),
             _ => (String::new(), None),
         };
-        CollectError { path, line, message: self.to_string(), longrepr: None, crash: None }
+        CollectError { path, line, message: self.to_string(), longrepr: None, crash: None, followed: false }
     }
 }
 
@@ -311,6 +315,8 @@ pub(crate) async fn collect(
         inifile: collected.inifile,
         header: collected.header,
         on_collected: collected.on_collected,
+        dropped: collected.dropped,
+        output_options: collected.output_options,
         processes: collected.processes,
         mentions_worker: collected.mentions_worker,
         one_controller: collected.one_controller,

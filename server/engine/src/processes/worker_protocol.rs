@@ -553,6 +553,12 @@ pub(crate) struct WireCollected {
     /// The lines of hooks on the collected tests.
     #[serde(default)]
     pub on_collected: Vec<String>,
+    /// Number of tests that hooks left out without a word.
+    #[serde(default)]
+    pub dropped: usize,
+    /// The options of pytest's output that code of the project has set, as words.
+    #[serde(default)]
+    pub output_options: Vec<String>,
     /// The rest of the process's current day, in seconds.
     #[serde(default)]
     pub day_left: Option<f64>,

@@ -91,6 +91,8 @@ pub(crate) struct Chosen {
     pub problems: Vec<String>,
     /// Their errors, as events tell them.
     pub errors: Vec<TreeError>,
+    /// They reach the limit of failures before everything is collected: pytest fails there.
+    pub collection_failed: bool,
     /// pytest's reports of files that skip themselves as a whole, if the request wants full reports.
     pub collect_reports: Vec<String>,
     /// Files that skip themselves as a whole.
@@ -180,9 +182,13 @@ pub(crate) fn choose_in(
     }
     let deselected = left + collected.tests.deselected;
     let concerns = |error: &&CollectError| scope.is_troubled_by(&error.path);
-    let broken: Vec<_> = collected.tests.errors.iter().filter(concerns).collect();
+    let mut broken: Vec<_> = collected.tests.errors.iter().filter(concerns).collect();
     if !broken.is_empty() {
         project.state.history.note_broken(broken.iter().map(|error| &*error.path), now_ms());
+    }
+    let collection_failed = ends_collection(&broken, request, !selected.is_empty());
+    if collection_failed {
+        broken.truncate(request.maxfail.unwrap_or_default() as usize);
     }
     let errors = told_errors(project, broken.iter().copied());
     // A command reports errors as pytest does, at the end of a run, even if it has no test.
@@ -212,6 +218,7 @@ pub(crate) fn choose_in(
         deselected,
         problems,
         errors,
+        collection_failed,
         collect_reports,
         skipped_files,
         exclusive,
@@ -219,6 +226,14 @@ pub(crate) fn choose_in(
         is_filtered,
         time_before: None,
     })
+}
+
+/// Whether pytest reaches the limit of failures by files that can't be collected, and has more to collect then. The
+/// session may have collected more than the run's scope, which `has_tests` in any case if it has something after them.
+fn ends_collection(broken: &[&CollectError], request: &RunRequest, has_tests: bool) -> bool {
+    let limit = request.maxfail.filter(|limit| *limit > 0 && request.options.until_failure.is_none());
+    let Some(limit) = limit.map(|limit| limit as usize) else { return false };
+    broken.len() > limit || broken.len() == limit && has_tests && broken.last().is_some_and(|error| error.followed)
 }
 
 /// Errors of collection, as events tell them.
@@ -306,6 +321,7 @@ pub(crate) fn plan(
         deselected,
         problems,
         errors,
+        collection_failed,
         collect_reports,
         skipped_files,
         exclusive,
@@ -365,6 +381,7 @@ pub(crate) fn plan(
         time_limit: None,
         problems,
         errors,
+        collection_failed,
         deselected,
         // If other sessions run the tests, the one that has collected ends first.
         exclusive: if kind.suits(&collected.options) { exclusive } else { Arc::default() },
@@ -379,7 +396,8 @@ pub(crate) fn plan(
         collect_reports,
         time_before,
         skipped_files,
-        phase_durations: request.options.phase_durations,
+        phase_durations: request.options.phase_durations
+            || collected.output_options.iter().any(|word| word.starts_with("--durations=")),
         awaits_summary,
         remote,
         selected,

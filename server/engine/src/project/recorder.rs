@@ -312,17 +312,7 @@ impl Recorder {
         self.state.runs.insert(plan.run_id.clone(), Arc::clone(&record));
         let whole = plan.collected.scope == Scope::All && plan.is_whole_session();
         let ids = (!whole).then(|| (0..plan.selected.len()).map(|index| plan.node(index).id.to_string()).collect());
-        let started = RunStart {
-            run_id: plan.run_id.clone(),
-            total: plan.selected.len(),
-            ids,
-            deselected: plan.deselected,
-            collect_reports: plan.collect_reports.clone(),
-            skipped_files: plan.skipped_files.clone(),
-            errors: plan.errors.clone(),
-            header: plan.header(),
-            on_collected: plan.on_collected(),
-        };
+        let started = plan.start(ids);
         let open = OpenRun {
             plan: Arc::clone(&plan),
             record: Arc::clone(&record),
@@ -456,7 +446,7 @@ impl Recorder {
             warnings: open.warned.take(),
             timings: open.plan.time_before.as_ref().map(|before| Box::new(timings.finish(before, duration_ms))),
             summaries: std::mem::take(&mut open.summaries),
-            exit_status: ending.exit_status,
+            exit_status: ending.exit_status.or(open.plan.collection_failed.then_some(1)),
         };
         let passed = Passed::new(std::mem::take(&mut open.recording), &open);
         self.unsaved.insert(run_id.to_owned(), (open.run, open.runs_alone && !ending.disturbed));

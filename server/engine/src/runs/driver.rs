@@ -41,6 +41,7 @@ pub(crate) async fn drive(
         crashes: BTreeMap::new(),
         lost_once: BTreeSet::new(),
         cluster_size: plan.remote.as_ref().filter(|remote| remote.grows).map(|remote| remote.cluster.cpus()),
+        ends_only: false,
         failures: 0,
         earlier: plan.failures.load(Ordering::Relaxed),
         before: BTreeMap::new(),
@@ -61,10 +62,12 @@ pub(crate) async fn drive(
         session_ends: Vec::new(),
     };
     let mut left: Vec<usize> = (0..plan.selected.len()).collect();
-    if left.is_empty() && plan.decides_end() {
+    driver.ends_only = left.is_empty() || driver.is_limit_reached();
+    if driver.ends_only && plan.decides_end() {
         // A session without tests writes its reports, too, and its hooks may decide the exit status.
         driver.run_round(&[], 1, false).await;
     }
+    driver.ends_only = false;
     loop {
         left = driver.drop_taken_over(left);
         if left.is_empty() {
@@ -124,6 +127,8 @@ struct Driver<'a, F: Fn(DriverEvent)> {
     lost_once: BTreeSet<usize>,
     /// The number of the cluster's CPUs, if it determines the number of runners.
     cluster_size: Option<watch::Receiver<usize>>,
+    /// A session runs no tests: all that it has to do is its end.
+    ends_only: bool,
     /// Tests that failed for good.
     failures: u32,
     /// Failures in other projects, if this is a part of a run over several.
@@ -157,7 +162,8 @@ struct Driver<'a, F: Fn(DriverEvent)> {
 impl<F: Fn(DriverEvent)> Driver<'_, F> {
     /// Returns whether more tests may start.
     fn wants_runners(&self) -> bool {
-        self.ending == DriverEnd::default() && self.yield_deadline.is_none() && !self.is_limit_reached()
+        let may_begin = self.ends_only || !self.is_limit_reached();
+        self.ending == DriverEnd::default() && self.yield_deadline.is_none() && may_begin
     }
 
     fn count(&mut self, failed: bool) {

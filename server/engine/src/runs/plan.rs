@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use pytest_lens_analysis::PytestSettings;
 use pytest_lens_history::Source;
 use pytest_lens_plan::rerun::Policy;
-use pytest_lens_protocol::{CollectError, FileSkip, Settings};
+use pytest_lens_protocol::{CollectError, FileSkip, RunStart, Settings};
 use tokio::sync::watch;
 
 use crate::model::node::Node;
@@ -84,6 +84,8 @@ pub(crate) struct RunPlan {
     pub problems: Vec<String>,
     /// Their errors, as events tell them.
     pub errors: Vec<CollectError>,
+    /// They reach the limit of failures before everything is collected: pytest fails there.
+    pub collection_failed: bool,
     /// The process that was collected for this run alone.
     pub exclusive: Arc<ExclusiveSession>,
     /// Its first runner may be the process that has collected, instead of a fork.
@@ -129,19 +131,31 @@ pub(crate) enum RunKind {
 }
 
 impl RunPlan {
-    /// The lines with which pytest begins its output. Editors have no place for them.
-    pub(crate) fn header(&self) -> Vec<String> {
+    /// Its beginning, for clients. `ids`: the selected tests; `None` stands for the whole inventory. Editors have no place
+    /// for what concerns only the text of a command.
+    pub(crate) fn start(&self, ids: Option<Vec<String>>) -> RunStart {
+        let start = RunStart {
+            run_id: self.run_id.clone(),
+            total: self.selected.len(),
+            ids,
+            deselected: self.deselected,
+            collect_reports: self.collect_reports.clone(),
+            skipped_files: self.skipped_files.clone(),
+            errors: self.errors.clone(),
+            ..RunStart::default()
+        };
         if self.source == Source::Editor {
-            return Vec::new();
+            return start;
         }
         let place = self.remote.as_ref().map(|remote| remote.summary.clone());
-        self.collected.header.iter().cloned().chain(place).collect()
-    }
-
-    /// The lines of hooks on the collected tests, if those are the tests of the run.
-    pub(crate) fn on_collected(&self) -> Vec<String> {
         let are_all = self.selected.len() == self.collected.tests.nodes.len();
-        if self.source == Source::Editor || !are_all { Vec::new() } else { self.collected.on_collected.clone() }
+        RunStart {
+            header: self.collected.header.iter().cloned().chain(place).collect(),
+            on_collected: if are_all { self.collected.on_collected.clone() } else { Vec::new() },
+            dropped: if are_all { self.collected.dropped } else { 0 },
+            output_options: self.collected.output_options.clone(),
+            ..start
+        }
     }
 
     /// Whether its tests run as the settings say, without arguments and options of its own.

@@ -67,6 +67,7 @@ pub(crate) async fn prepare(
         collect_reports: Vec::new(),
         skipped_files: Vec::new(),
         is_new: false,
+        collection_failed: false,
         is_filtered: false,
         time_before: None,
     })

@@ -513,7 +513,9 @@ fn event() -> impl Strategy<Value = Arc<Event>> {
             skipped_files: vec(skip, 0..2),
             errors: vec(error, 0..2),
             header: texts(),
-            on_collected: texts()
+            on_collected: texts(),
+            dropped: count(),
+            output_options: texts()
         })
         .prop_map(EventPayload::RunStarted),
         any_of!(TestOutcomes { run_id: text(), outcomes: vec(outcome, 0..3) }).prop_map(EventPayload::TestOutcome),

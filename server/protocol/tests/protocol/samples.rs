@@ -447,6 +447,8 @@ pub fn payloads() -> Vec<EventPayload> {
             }],
             header: Vec::new(),
             on_collected: Vec::new(),
+            dropped: 0,
+            output_options: Vec::new(),
         }),
         EventPayload::TestStarted(TestsStarted { run_id: run(), ids: vec![id()] }),
         EventPayload::TestOutcome(TestOutcomes {

@@ -202,7 +202,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         }
         // A test may start while a stop is on its way. Only a runner's own report shows that it starts no more tests,
         // and whether a test interrupted the session.
-        let settled = round.dispatcher.has_all_verdicts() && !(awaited && self.plan.selected.is_empty());
+        let settled = round.dispatcher.has_all_verdicts() && !(awaited && self.ends_only);
         // A runner on a node that goes is done before its tests have gone elsewhere.
         let goes_on = self.plan.remote.is_some() && self.wants_runners() && !round.dispatcher.is_done();
         (settled || !(awaited || goes_on)) && round.slots.values().all(|slot| slot.is_settled(settled))
@@ -215,7 +215,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         }
         // The session of a run without tests takes its time to collect.
         let is_collecting = || round.slots.values().any(|slot| slot.collect_by.is_some());
-        if self.plan.selected.is_empty() && (!round.pending.is_empty() || is_collecting()) {
+        if self.ends_only && (!round.pending.is_empty() || is_collecting()) {
             return;
         }
         let limit = if self.plan.decides_end() {
@@ -443,7 +443,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         let mut slot = WorkerSlot::new(runner, post.worker, round.arrivals_tx.clone(), self.pool.busy());
         slot.output = self.plan.output(post).map(Arc::new);
         slot.decides_end = self.plan.decides_end();
-        slot.has_no_tests = self.plan.selected.is_empty();
+        slot.has_no_tests = self.ends_only;
         slot.awaits_summary = self.plan.awaits_summary;
         if order.ids.is_none() {
             round.dispatcher.lacks(post.worker, []);
