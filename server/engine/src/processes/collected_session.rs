@@ -450,9 +450,10 @@ impl CollectedSession {
         is_fresh
     }
 
-    /// The last time at which the disk was known to be in the state that it describes.
-    pub(crate) fn current_at(&self) -> Instant {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).current_at
+    /// The last time at which the disk was known to be in the state that it describes, and what it has read.
+    pub(crate) fn described(&self) -> (Instant, Snapshot) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        (state.current_at, state.snapshot.clone())
     }
 
     /// Returns whether a comparison with the disk is conclusive: it is young, and its reads are known.

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use tokio::time::Instant;
+
 use crate::model::scope::Scope;
-use crate::processes::collected_session::CollectedSession;
 use crate::processes::disk_snapshot::Snapshot;
 
 /// Snapshots of everything that the inventory was collected from.
@@ -14,21 +15,39 @@ pub(crate) struct KnownDisk {
     /// Everything that runs have read since, in sessions of parts of the project. It is kept apart, since only a
     /// refresh collects everything that a change affects, and until then a part's files may change back.
     parts: Snapshot,
+    /// The time of the disk that the newest part describes.
+    parts_at: Option<Instant>,
+    /// Counts how often `whole` was replaced, or forgotten, other than by a refresh.
+    version: u64,
+}
+
+/// The disk as a refresh found it known.
+pub(crate) struct Taken {
+    pub whole: Snapshot,
+    pub parts: Snapshot,
+    pub version: u64,
 }
 
 impl KnownDisk {
-    /// A collection is in the inventory.
-    pub(crate) fn collected(&mut self, collected: &CollectedSession) {
-        if collected.scope == Scope::All {
-            *self = KnownDisk { whole: Some(collected.snapshot()), parts: Snapshot::default() };
-        } else {
-            self.parts.absorb(&collected.snapshot());
+    /// A collection is in the inventory, which describes the disk at this time.
+    pub(crate) fn collected(&mut self, scope: &Scope, read: Snapshot, described_at: Instant) {
+        if *scope != Scope::All {
+            self.parts.absorb(&read);
+            self.parts_at = self.parts_at.max(Some(described_at));
+            return;
+        }
+        self.whole = Some(read);
+        self.version += 1;
+        // The inventory has what a part found after this collection had begun, which knows nothing of the part's files.
+        if self.parts_at <= Some(described_at) {
+            self.parts = Snapshot::default();
         }
     }
 
     /// The inventory may be wrong: the next refresh collects the whole project.
     pub(crate) fn forget(&mut self) {
         self.whole = None;
+        self.version += 1;
     }
 
     /// Whether the whole project was collected.
@@ -41,14 +60,11 @@ impl KnownDisk {
         paths.iter().any(|path| self.parts.knows(path) || self.whole.as_ref().is_some_and(|whole| whole.knows(path)))
     }
 
-    /// The snapshot of the whole project.
-    pub(crate) fn whole(&self) -> Option<Snapshot> {
-        self.whole.clone()
-    }
-
-    /// Takes the snapshot of the parts, for a refresh.
-    pub(crate) fn take_parts(&mut self) -> Snapshot {
-        std::mem::take(&mut self.parts)
+    /// Takes the snapshots for a refresh, which gives the parts back if it fails; `None` if the whole project has to be
+    /// collected.
+    pub(crate) fn take(&mut self) -> Option<Taken> {
+        let whole = self.whole.clone()?;
+        Some(Taken { whole, parts: std::mem::take(&mut self.parts), version: self.version })
     }
 
     /// The refresh has not brought the inventory up to date: the next one compares the parts again.
@@ -57,9 +73,14 @@ impl KnownDisk {
         self.parts.absorb(&later);
     }
 
-    /// A refresh has brought the inventory up to this state.
-    pub(crate) fn refreshed(&mut self, whole: Snapshot) {
-        self.whole = Some(whole);
+    /// A refresh has brought the inventory up to this state. Returns false if the whole project was collected meanwhile,
+    /// or must be: then that collection counts.
+    pub(crate) fn refreshed(&mut self, whole: Snapshot, version: u64) -> bool {
+        let is_newest = self.version == version;
+        if is_newest {
+            self.whole = Some(whole);
+        }
+        is_newest
     }
 }
 
@@ -67,6 +88,7 @@ impl KnownDisk {
 mod tests {
     use std::fs;
     use std::path::Path;
+    use std::time::Duration;
 
     use super::*;
 
@@ -82,15 +104,50 @@ mod tests {
         let (a, b) = (folder.path().join("a.txt"), folder.path().join("b.txt"));
         fs::write(&a, "1").unwrap();
         fs::write(&b, "1").unwrap();
-        let mut known = KnownDisk { whole: Some(Snapshot::default()), parts: of(&[&a, &b]) };
+        let mut known =
+            KnownDisk { whole: Some(Snapshot::default()), parts: of(&[&a, &b]), ..KnownDisk::default() };
         fs::write(&a, "22").unwrap();
         fs::write(&b, "22").unwrap();
-        let mut parts = known.take_parts();
+        let mut parts = known.take().unwrap().parts;
         assert_eq!(parts.changes().files, [a.clone(), b.clone()]);
         // Meanwhile a run has read one of them.
         known.parts = of(&[&b]);
         known.give_back(parts);
         assert!(known.has_read(std::slice::from_ref(&a)));
-        assert_eq!(known.take_parts().changes().files, [a]);
+        assert_eq!(known.take().unwrap().parts.changes().files, [a]);
+    }
+
+    #[test]
+    fn what_a_part_found_is_compared_after_an_older_collection_of_the_whole_project() {
+        let folder = tempfile::tempdir().unwrap();
+        let (new, rest) = (folder.path().join("test_new.py"), folder.path().join("test_rest.py"));
+        fs::write(&new, "").unwrap();
+        fs::write(&rest, "").unwrap();
+        let (began, part) = (Instant::now(), Scope::of_ids(["test_new.py"]));
+        let later = began + Duration::from_secs(1);
+        let knows_new = |known: &KnownDisk| known.has_read(std::slice::from_ref(&new));
+        let mut known = KnownDisk::default();
+        known.collected(&part, of(&[&new]), later);
+        known.collected(&Scope::All, of(&[&rest]), began);
+        assert!(knows_new(&known));
+        known.collected(&Scope::All, of(&[&rest]), later);
+        assert!(!knows_new(&known), "a later one has looked itself");
+    }
+
+    #[test]
+    fn a_refresh_does_not_replace_a_collection_that_came_meanwhile() {
+        let folder = tempfile::tempdir().unwrap();
+        let (old, new) = (folder.path().join("old.py"), folder.path().join("new.py"));
+        fs::write(&old, "").unwrap();
+        fs::write(&new, "").unwrap();
+        let mut known = KnownDisk::default();
+        known.collected(&Scope::All, of(&[&old]), Instant::now());
+        let taken = known.take().unwrap();
+        known.collected(&Scope::All, of(&[&new]), Instant::now());
+        assert!(!known.refreshed(taken.whole, taken.version));
+        assert!(known.has_read(&[new]) && !known.has_read(&[old]));
+        let taken = known.take().unwrap();
+        known.forget();
+        assert!(!known.refreshed(taken.whole, taken.version) && !known.is_complete());
     }
 }

@@ -421,8 +421,11 @@ impl Project {
 
     /// Brings a session's items into the inventory.
     pub(crate) async fn record_items(&self, collected: &Arc<CollectedSession>) {
-        self.record_and_wait(|done| Command::Collected { collected: Arc::clone(collected), done }).await;
-        self.refresher.known().collected(collected);
+        let (described_at, read) = collected.described();
+        let collected = Arc::clone(collected);
+        let scope = collected.scope.clone();
+        self.record_and_wait(|done| Command::Collected { collected, described_at, done }).await;
+        self.refresher.known().collected(&scope, read, described_at);
     }
 
     /// Makes the recorder report flakiness whenever the history changes, starting with its current contents.

@@ -14,6 +14,7 @@ use pytest_lens_protocol::{
     RunEnd, RunStart, Settings, TestOutcome, TestOutcomes, TestsStarted,
 };
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use crate::clock::now_ms;
 use crate::model::collection_order::CollectionOrder;
@@ -45,8 +46,8 @@ pub(crate) const PIECE: usize = 10_000;
 pub(crate) enum Command {
     /// The sources were read.
     Static { listing: Vec<(String, Arc<FileAnalysis>)>, done: oneshot::Sender<()> },
-    /// A scope was collected.
-    Collected { collected: Arc<CollectedSession>, done: oneshot::Sender<()> },
+    /// A scope was collected. `described_at`: when the disk was in the state that the session has read.
+    Collected { collected: Arc<CollectedSession>, described_at: Instant, done: oneshot::Sender<()> },
     /// A scope could not be collected.
     NotCollected { scope: Scope, failed: FailedCollection, done: oneshot::Sender<()> },
     /// Files were deleted.
@@ -217,8 +218,7 @@ impl Recorder {
                 self.publish(new);
                 let _ = done.send(());
             }
-            Command::Collected { collected, done } => {
-                let described_at = collected.current_at();
+            Command::Collected { collected, described_at, done } => {
                 let superseded = self.order.add(described_at, &collected.scope);
                 let found = Findings {
                     scope: &collected.scope,

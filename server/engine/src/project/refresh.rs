@@ -13,7 +13,7 @@ use crate::processes::pool::Found;
 use crate::processes::project_files;
 use crate::processes::worker_protocol::Purpose;
 use crate::project::Project;
-use crate::project::known_disk::KnownDisk;
+use crate::project::known_disk::{KnownDisk, Taken};
 use crate::project::recorder::Command;
 use crate::project::watcher::{Hint, Noted, Watch};
 use crate::timing::REFRESH_DELAY_LIMIT;
@@ -22,6 +22,9 @@ use pytest_lens_analysis::{is_config_file, is_settings_file};
 
 /// Above this number of files, collecting the whole project is faster.
 const MANY: usize = 200;
+
+/// How often a refresh looks again, if runs collect the whole project at the same time.
+const ATTEMPTS: usize = 3;
 
 #[derive(Default)]
 pub(crate) struct Refresher {
@@ -146,8 +149,19 @@ pub(crate) async fn refresh(project: &Arc<Project>, force: bool, purpose: Purpos
 
 async fn bring_up_to_date(project: &Arc<Project>, force: bool, purpose: Purpose) -> Result<(), CollectFailure> {
     let _one = project.refresher.busy.lock().await;
-    let known = project.refresher.known().whole();
-    let Some(mut known) = known.filter(|_| !force) else {
+    for _ in 0..ATTEMPTS {
+        if look_once(project, force, purpose).await? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Compares with the disk, and collects what changed. Returns false if the whole project was collected meanwhile: then
+/// what came between is not compared yet.
+async fn look_once(project: &Arc<Project>, force: bool, purpose: Purpose) -> Result<bool, CollectFailure> {
+    let is_known = project.refresher.known().is_complete();
+    if force || !is_known {
         let scope = Scope::All;
         let found = if force {
             project.collect(&scope, purpose).await
@@ -155,8 +169,8 @@ async fn bring_up_to_date(project: &Arc<Project>, force: bool, purpose: Purpose)
             project.session_for(&scope, &[], purpose).await
         }?;
         spawn_get_ready(project, found.collected);
-        return Ok(());
-    };
+        return Ok(true);
+    }
     if purpose == Purpose::Unasked {
         project.wait_for_pause().await;
     } else {
@@ -165,52 +179,59 @@ async fn bring_up_to_date(project: &Arc<Project>, force: bool, purpose: Purpose)
     let other_arguments = project.renew_settings().await;
     let ground_changed = other_arguments | project.renew_env().0 | project.renew_interpreter(false).await;
     let base = project.pool.newest_session().map(|collected| Arc::clone(&collected.base));
-    let parts = project.refresher.known().take_parts();
+    // Not before the pause, in which runs collect.
+    let Some(Taken { mut whole, parts, version }) = project.refresher.known().take() else { return Ok(false) };
     let compared = {
         let mut parts = parts.clone();
         tokio::task::spawn_blocking(move || {
-            let mut changes = known.changes();
+            let mut changes = whole.changes();
             changes.add(parts.changes());
             // Everything depends on the interpreter and its installed packages.
             let ground_changed = ground_changed || base.is_some_and(|base| !base.is_unchanged());
-            known.absorb(&parts);
-            (known, changes, ground_changed)
+            whole.absorb(&parts);
+            (whole, changes, ground_changed)
         })
     };
-    let done = match compared.await {
+    let changed = match compared.await {
         Ok((known, changes, is_other_ground)) if is_other_ground || !changes.is_empty() => {
-            collect_changed(project, known, changes, is_other_ground, purpose).await.map(|()| true)
+            collect_changed(project, known, changes, is_other_ground, purpose).await
         }
-        _ => Ok(false),
+        _ => {
+            project.refresher.known().give_back(parts);
+            return Ok(true);
+        }
     };
-    if !matches!(done, Ok(true)) {
+    let refreshed = changed.map(|known| match known {
+        Some(known) => project.refresher.known().refreshed(known, version),
+        // Its own collection is the newest.
+        None => true,
+    });
+    if !matches!(refreshed, Ok(true)) {
         project.refresher.known().give_back(parts);
     }
-    done.map(drop)
+    refreshed
 }
 
-/// Collects what these changes affect. `known`: the disk as the inventory knew it before.
+/// Collects what these changes affect. `known`: the disk as the inventory knew it before. Returns the disk as the inventory
+/// knows it now, or nothing if the whole project was collected.
 async fn collect_changed(
     project: &Arc<Project>,
     mut known: Snapshot,
     changes: Changes,
     ground_changed: bool,
     purpose: Purpose,
-) -> Result<(), CollectFailure> {
+) -> Result<Option<Snapshot>, CollectFailure> {
     let is_config = |path: &PathBuf| path.file_name().is_some_and(is_config_file);
-    if changes.all().any(is_config) {
-        project.renew_nested().await;
-    }
+    let is_regrouped = changes.all().any(is_config) && project.renew_nested().await;
     project.pool.residents.review(&project.state.pytest.load_full()).await;
-    let planned = if ground_changed { None } else { plan(project, &known, &changes).await };
-    let (targets, gone) = match planned {
-        Some(plan) => plan,
-        None => {
-            let found = project.session_for(&Scope::All, &[], purpose).await?;
-            spawn_get_ready(project, found.collected);
-            return Ok(());
-        }
+    let planned = if ground_changed || is_regrouped { None } else { plan(project, &known, &changes).await };
+    let Some((targets, mut gone)) = planned else {
+        let found = project.session_for(&Scope::All, &[], purpose).await?;
+        spawn_get_ready(project, found.collected);
+        return Ok(None);
     };
+    // A run may have collected one that has come back.
+    gone.retain(|path| !project.state.root.join(path).exists());
     if !gone.is_empty() {
         project.record_and_wait(|done| Command::Gone { files: gone, done }).await;
     }
@@ -220,8 +241,7 @@ async fn collect_changed(
         known.absorb(&collected.snapshot());
         spawn_get_ready(project, collected);
     }
-    project.refresher.known().refreshed(known);
-    Ok(())
+    Ok(Some(known))
 }
 
 fn spawn_get_ready(project: &Arc<Project>, collected: Arc<CollectedSession>) {

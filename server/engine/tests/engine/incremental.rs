@@ -4,7 +4,7 @@ use std::fs;
 
 use pytest_lens_protocol::{CollectError, ErrorCode, InventoryDelta, Response, RunEndStatus};
 
-use crate::common::{Lab, Order, refused};
+use crate::common::{Lab, Order, in_time, refused};
 
 /// A test module that writes its name to a file outside of the project whenever it is imported. One that writes has
 /// effects: C's own library is called, past all who look for them.
@@ -295,5 +295,35 @@ async fn a_run_has_the_errors_of_its_own_collection() {
     let ran = lab.run(of_command).await;
     assert_eq!((errors(&ran.begun.errors), ran.status()), (vec!["test_c.py".into()], RunEndStatus::Failed));
     assert_eq!(lab.refusal(Order::of(&["test_c.py"])).await.0, ErrorCode::CollectionFailed);
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_comes_and_goes_around_a_collection_leaves_no_test() {
+    let lab = Lab::open(&[]).await;
+    let pipe = lab.bench.folder.path().join("pipe");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, 0o600.into()).unwrap();
+    // C's own library waits for a byte, past all who look for effects.
+    let path: String = pipe.as_os_str().as_encoded_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let waiting = format!(
+        "import ctypes, os\n\
+         c = ctypes.CDLL(None)\n\
+         c.read(c.open(bytes.fromhex('{path}'), os.O_RDONLY), ctypes.create_string_buffer(1), 1)\n\
+         def test_waited(): pass\n"
+    );
+    lab.project.write("test_waits.py", &waiting);
+    let collecting = lab.collect();
+    let meanwhile = async {
+        // It can be opened as soon as the collection reads it, which has listed the folder by then.
+        let opened = tokio::fs::OpenOptions::new().write(true).open(&pipe).await.unwrap();
+        lab.project.write("test_passing.py", "def test(): pass\n");
+        assert_eq!(lab.counts(Order::of(&["test_passing.py"])).await, [1, 1, 0, 0, 0]);
+        drop(opened);
+    };
+    in_time("a collection", async { tokio::join!(collecting, meanwhile) }).await;
+    lab.project.write("test_waits.py", "def test_waited(): pass\n");
+    lab.project.remove("test_passing.py");
+    lab.collect().await;
+    assert_eq!(lab.ids().await, ["test_waits.py::test_waited"]);
     lab.close().await;
 }
