@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -129,3 +131,41 @@ def test_what_a_person_asks_for_is_collected_where_nothing_is_in_advance(
     assert (told.status, told.sentence) == (4, sentence)
     told = lens(world, "doctor", cwd=root)
     assert told.status == 0 and " 2 collected in " in told.out, told
+
+
+def test_where_collecting_has_effects_the_present_tests_count(
+    world: World, tmp_path: Path
+) -> None:
+    conftest = "from pathlib import Path\n\nPath('log.txt').write_text('imported')\n"
+    bad = "def test_bad():\n    assert 0\n\ndef test_good():\n    pass\n"
+    project = Project(tmp_path / "logs", {"conftest.py": conftest, "test_a.py": bad})
+    project.write(".gitignore", "log.txt\n__pycache__\n")
+    git(project.root, "init", "-q")
+    git(project.root, "add", "-A")
+    git(project.root, "commit", "-q", "-m", "x")
+    assert lens(world, "run", cwd=project.root).status == 1
+    told = lens(world, "run", "--lf", "--json", cwd=project.root)
+    assert told.outcomes == {"test_a.py::test_bad": "failed"}, "not all, as if none had failed"
+    project.write("test_new.py", "def test_new():\n    pass\n")
+    told = lens(world, "run", "--affected", "--json", cwd=project.root)
+    assert set(told.outcomes) == {"test_a.py::test_bad", "test_new.py::test_new"}
+
+
+def test_a_file_that_goes_after_the_selection_is_left_out(world: World, tmp_path: Path) -> None:
+    files = {"test_a.py": "def test_a():\n    pass\n", "test_b.py": "def test_b():\n    assert 0\n"}
+    project = Project(tmp_path / "project", files)
+    git(project.root, "init", "-q")
+    git(project.root, "add", "-A")
+    git(project.root, "commit", "-q", "-m", "x")
+    assert lens(world, "run", cwd=project.root).status == 1
+    # The command asks git for the changes when it has collected: then the file goes.
+    real = shutil.which("git")
+    shim = tmp_path / "bin" / "git"
+    shim.parent.mkdir()
+    gone = f'case "$*" in *ls-files*) rm -f "{project.root}/test_b.py";; esac'
+    shim.write_text(f'#!/bin/sh\n{gone}\nexec "{real}" "$@"\n')
+    shim.chmod(0o755)
+    project.write("test_a.py", "def test_a():\n    pass  # edited\n\ndef test_c():\n    pass\n")
+    path = f"{shim.parent}{os.pathsep}{os.environ['PATH']}"
+    told = lens(world, "run", "--affected", "--json", cwd=project.root, env={"PATH": path})
+    assert told.outcomes == {"test_a.py::test_a": "passed", "test_a.py::test_c": "passed"}, told

@@ -187,6 +187,18 @@ async def test_the_impact_of_a_change_is_told_with_the_way(stage: Stage) -> None
     assert again.first.startswith("FAILED: 1 failed in "), again.text
 
 
+async def test_where_collecting_has_effects_a_new_file_is_affected(stage: Stage) -> None:
+    stage.reset()
+    stage.project.write("conftest.py", "import pathlib\npathlib.Path('log.txt').write_text('x')\n")
+    stage.project.write(".gitignore", "log.txt\n__pycache__\n")
+    await stage.agent.run()
+    stage.commit()
+    stage.project.write("tests/test_new.py", "def test_new():\n    pass\n")
+    assert "test_new.py changed" in (await stage.agent.call("impact")).text
+    answer = await stage.agent.run(affected=True)
+    assert answer.first.startswith("PASSED: 1 passed in "), answer.text
+
+
 async def test_tests_are_listed_by_page(stage: Stage) -> None:
     stage.reset()
     functions = "".join(f"def test_{number}():\n    pass\n" for number in range(300))

@@ -25,12 +25,35 @@ pub(crate) struct Changes {
     pub files: BTreeSet<PathBuf>,
 }
 
-/// The files around a folder that differ from a base: changed, added, deleted or renamed, and those that git does not
-/// follow yet (but does not ignore). An empty base is the last commit; another is where HEAD left it.
+/// A state to compare with.
+#[derive(Debug)]
+pub(crate) struct Base {
+    /// The top of the repository.
+    top: PathBuf,
+    /// The user's words for it.
+    since: String,
+    /// `None`: nothing is committed yet.
+    commit: Option<String>,
+}
+
+impl Base {
+    /// The files of the repository that differ now: changed, added, deleted or renamed, and those that git does not
+    /// follow yet (but does not ignore).
+    ///
+    /// # Errors
+    /// A sentence on what keeps git from answering.
+    pub(crate) fn changes(self) -> Result<Changes, Failure> {
+        let mut files = BTreeSet::new();
+        collect(&self.top, self.commit.as_deref(), &mut files)?;
+        Ok(Changes { since: self.since, files })
+    }
+}
+
+/// The base of the repository around a folder. An empty one is the last commit; another is where HEAD left it.
 ///
 /// # Errors
 /// A sentence on what keeps git from answering.
-pub(crate) fn changes(root: &Path, base: &str) -> Result<Changes, Failure> {
+pub(crate) fn base(root: &Path, base: &str) -> Result<Base, Failure> {
     let top = match ask(root, &["rev-parse", "--show-toplevel"])? {
         Ok(top) if !line(&top).is_empty() => PathBuf::from(name_of(line(&top)).into_owned()),
         Ok(_) => return Err(no_repository(root)),
@@ -59,9 +82,7 @@ pub(crate) fn changes(root: &Path, base: &str) -> Result<Changes, Failure> {
             (format!("`{base}`"), Some(fork))
         }
     };
-    let mut files = BTreeSet::new();
-    collect(&top, commit.as_deref().map(text).as_deref(), &mut files)?;
-    Ok(Changes { since, files })
+    Ok(Base { top, since, commit: commit.as_deref().map(text) })
 }
 
 /// Adds the files below the top of a repository that differ from a commit; all of them if there is none.
@@ -166,6 +187,10 @@ fn text(output: impl AsRef<[u8]>) -> String {
 mod tests {
     use super::*;
     use std::fs;
+
+    fn changes(root: &Path, name: &str) -> Result<Changes, Failure> {
+        base(root, name)?.changes()
+    }
 
     /// A repository in a folder of its own.
     struct Repository(tempfile::TempDir);

@@ -16,6 +16,12 @@ pub(crate) async fn inventory(client: &Client) -> Result<Vec<TestNodeInfo>, Fail
     }
 }
 
+/// Brings the inventory up to date, also where collecting has effects, because a user asked. A run reports the errors of
+/// its collection itself.
+pub(crate) async fn refresh(client: &Client) {
+    chosen(client, &Filter::default()).await.ok();
+}
+
 /// The ids that the expressions select; `None` if there is no expression.
 pub(crate) async fn filtered(client: &Client, filter: &Filter) -> Result<Option<HashSet<String>>, Failure> {
     if filter.keyword.is_none() && filter.marker.is_none() {

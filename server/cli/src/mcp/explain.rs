@@ -9,7 +9,7 @@ use rmcp::service::RequestContext;
 use similar::TextDiff;
 
 use super::arguments::ExplainFailure;
-use super::run::{Wanted, follow};
+use super::run::{Wanted, follow, watch};
 use super::workplace::Workplace;
 use crate::failure::Failure;
 use crate::options::selectors;
@@ -63,10 +63,11 @@ pub(super) async fn explain_failure(
     let mut report = Report::new(root, ids.clone());
     let options = RunOptions { arguments: vec!["--showlocals".into(), "--tb=short".into()], ..RunOptions::default() };
     let wanted = Wanted { ids, options, time_limit: TIME_LIMIT };
-    let (ending, watch, changed) = follow(workplace, &project, wanted, &mut report, context).await?;
+    let code = watch(workplace).await?;
+    let (ending, code, changed) = follow(workplace, &project, wanted, code, &mut report, context).await?;
     let Some(outcome) = report.failures.first() else {
         let facts = Facts::of(&report, ending, changed.code);
-        let remarks = Remarks { code: Some(watch.name()), notes: before(earlier, root) };
+        let remarks = Remarks { code: Some(code.name()), notes: before(earlier, root) };
         return Ok(answer(&report, root, &facts, &remarks));
     };
     let mut text = explanation(outcome, root);

@@ -25,7 +25,7 @@ pub(super) async fn impact(workplace: &Workplace, given: Impact) -> Result<Strin
     } else {
         // A deleted file counts, too.
         let files = given.paths.iter().map(|path| root.join(path)).collect();
-        reach_of(client, root, Changes { since: "the last commit".into(), files }).await?
+        reach_of(client, root, || Ok(Changes { since: "the last commit".into(), files })).await?
     };
     let known: Vec<String> = inventory(client).await?.into_iter().map(|node| node.node_id).collect();
     let broken: Vec<String> =

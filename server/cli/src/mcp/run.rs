@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::arguments::RunTests;
 use super::workplace::{Project, Workplace, unknown};
+use crate::engine::client::Client;
 use crate::failure::Failure;
 use crate::options::{addopts, arguments, selectors};
 use crate::results::code::{Changed, CodeWatch};
@@ -27,6 +28,7 @@ const TIME_LIMIT: u64 = 600;
 const LONGEST: u64 = 3_600;
 
 /// A run to request.
+#[derive(Clone)]
 pub(super) struct Wanted {
     /// Node ids, or paths relative to the root; empty = all.
     pub ids: Vec<String>,
@@ -43,29 +45,38 @@ pub(super) async fn run_tests(
     let root = &workplace.root;
     let wanted = wanted(workplace, &given)?;
     let project = workplace.project().await?;
-    let mut remarks = Remarks::default();
-    let mut wanted = wanted;
-    if given.failed {
-        wanted.ids = narrow::previously_failed(&project.client, root, &wanted.ids, &[], true).await?;
-        if wanted.ids.is_empty() {
-            return Ok("NO TESTS RAN: no selected test failed when it last ran\n".into());
+    let deadline = Instant::now() + Duration::from_secs(wanted.time_limit);
+    let mut attempts = if given.failed || given.affected { narrow::ATTEMPTS } else { 1 };
+    let (selected, report, (ending, watch, changed)) = loop {
+        attempts -= 1;
+        // Before the tests are selected: a later change makes the answer outdated.
+        let watch = watch(workplace).await?;
+        let selected = tokio::select! {
+            reason = interruption(workplace, context, deadline, wanted.time_limit) => {
+                let facts = Facts::of(&Report::new(root, wanted.ids.clone()), reason, Vec::new());
+                return Ok(answer(&Report::new(root, wanted.ids), root, &facts, &Remarks::default()));
+            }
+            selected = select(&project.client, root, &given, &wanted.ids) => selected?,
+        };
+        let selected = match selected {
+            Ok(selected) => selected,
+            Err(nothing) => return Ok(format!("NO TESTS RAN: {nothing}\n")),
+        };
+        let mut report = Report::new(root, selected.requested.clone());
+        if given.affected {
+            report.select(selected.ids.clone());
         }
-    }
-    let requested = wanted.ids.clone();
-    let mut report = Report::new(root, wanted.ids.clone());
-    if given.affected {
-        let base = given.base.clone().unwrap_or_default();
-        let narrowed = affected::narrow(&project.client, root, wanted.ids, &base).await?;
-        if narrowed.is_nothing {
-            return Ok(format!("NO TESTS RAN: {}\n", narrowed.left_out));
+        let wanted = Wanted { ids: selected.ids.clone(), ..wanted.clone() };
+        match follow(workplace, &project, wanted, watch, &mut report, context).await {
+            // They were deleted after they had been selected.
+            Err(_) if attempts > 0 && narrow::has_gone(&project.client, root, &selected.ids).await => {}
+            followed => break (selected, report, followed?),
         }
-        remarks.notes.extend(Some(narrowed.left_out).filter(|note| !note.is_empty()));
-        report.select(narrowed.node_ids.clone());
-        wanted.ids = narrowed.node_ids;
-    }
+    };
+    let mut remarks = Remarks { code: Some(watch.name()), ..Remarks::default() };
+    remarks.notes.extend(Some(selected.left_out).filter(|note| !note.is_empty()));
     let is_filtered = given.affected || wanted.options.keyword.is_some() || wanted.options.marker.is_some();
-    let (ending, watch, changed) = follow(workplace, &project, wanted, &mut report, context).await?;
-    remarks.code = Some(watch.name());
+    let requested = selected.requested;
     let mut facts = Facts::of(&report, ending, changed.code.clone());
     if !is_filtered {
         let ran = |id: &&String| report.all.iter().flatten().any(|outcome| selectors::covers(id, &outcome.id));
@@ -79,6 +90,47 @@ pub(super) async fn run_tests(
     let layout = summary(&report, &arguments::OutputOptions::default(), Style::PLAIN);
     workplace.set_last_report(format!("{text}\n{layout}"));
     Ok(text)
+}
+
+/// The tests of a request, as the engine knows them now.
+struct Selected {
+    /// The ids that the request names, or its failed tests.
+    requested: Vec<String>,
+    /// Those to run.
+    ids: Vec<String>,
+    /// A sentence on those that are not affected; empty if there are none.
+    left_out: String,
+}
+
+/// Selects the tests of a request; the inner error says why there are none.
+async fn select(
+    client: &Client,
+    root: &Path,
+    given: &RunTests,
+    ids: &[String],
+) -> Result<Result<Selected, String>, Failure> {
+    let mut requested = ids.to_vec();
+    if given.failed {
+        requested = narrow::previously_failed(client, root, ids, &[], true).await?;
+        if requested.is_empty() {
+            return Ok(Err("no selected test failed when it last ran".into()));
+        }
+    }
+    if !given.affected {
+        return Ok(Ok(Selected { ids: requested.clone(), requested, left_out: String::new() }));
+    }
+    let base = given.base.as_deref().unwrap_or_default();
+    let narrowed = affected::narrow(client, root, requested.clone(), base).await?;
+    if narrowed.is_nothing {
+        return Ok(Err(narrowed.left_out));
+    }
+    Ok(Ok(Selected { requested, ids: narrowed.node_ids, left_out: narrowed.left_out }))
+}
+
+/// The code as it is now.
+pub(super) async fn watch(workplace: &Workplace) -> Result<CodeWatch, Failure> {
+    let (prints, root) = (std::sync::Arc::clone(&workplace.prints), workplace.root.clone());
+    blocking(move || CodeWatch::begin(&prints, &root)).await
 }
 
 /// The request in the engine's terms.
@@ -115,18 +167,17 @@ fn unchecked(root: &Path, ids: &[String]) -> Vec<String> {
     gates.collect()
 }
 
-/// Runs the tests and folds their events into the report, to the end, a kill, or the loss of the engine.
+/// Runs the tests and folds their events into the report, to the end, a kill, or the loss of the engine. `watch`: made
+/// before the call, since the engine may compare its session with the disk at any moment after it.
 pub(super) async fn follow(
     workplace: &Workplace,
     project: &Project,
     wanted: Wanted,
+    watch: CodeWatch,
     report: &mut Report,
     context: &RequestContext<RoleServer>,
 ) -> Result<(Ending, CodeWatch, Changed), Failure> {
     report.all = Some(Vec::new());
-    // Before the request: the engine may compare its session with the disk at any moment after it.
-    let (prints, root) = (std::sync::Arc::clone(&workplace.prints), workplace.root.clone());
-    let watch = blocking(move || CodeWatch::begin(&prints, &root)).await?;
     let ids = wanted.ids.clone();
     let (limit, mut ending) = (wanted.time_limit, None);
     let deadline = Instant::now() + Duration::from_secs(limit);

@@ -7,10 +7,9 @@ use pytest_lens_analysis::is_config_file;
 use pytest_lens_protocol::{EventPayload, ImpactReason, NodeId, ReachedFile, Request, Response, TestImpact};
 
 use crate::engine::client::Client;
-use crate::engine::inventory::{chosen, inventory};
+use crate::engine::inventory::{inventory, refresh};
 use crate::failure::{Failure, exit};
 use crate::git::{self, Changes};
-use crate::options::arguments::Filter;
 use crate::options::selectors;
 use crate::paths::path_of_uri;
 use crate::suggest;
@@ -105,7 +104,6 @@ pub(crate) async fn explain(
     if root.join(file).is_dir() {
         return Err(Failure::usage(format!("`--explain` needs a test or a test file, and `{test}` is a folder")));
     }
-    chosen(client, &Filter::default()).await?;
     let reach = reach(client, root, base).await?;
     let known = inventory(client).await?;
     // The tests of a file that can't be collected are not known.
@@ -184,11 +182,16 @@ impl Reach {
 
 /// The tests that the changes against a git base can reach.
 pub(crate) async fn reach(client: &Client, root: &Path, base: &str) -> Result<Reach, Failure> {
-    reach_of(client, root, git::changes(root, base)?).await
+    let base = git::base(root, base)?;
+    reach_of(client, root, || base.changes()).await
 }
 
-/// The tests that these changes can reach.
-pub(crate) async fn reach_of(client: &Client, root: &Path, changes: Changes) -> Result<Reach, Failure> {
+/// The tests that these changes can reach. `changes`: looks for them, after the collection, which may take long.
+pub(crate) async fn reach_of(
+    client: &Client,
+    root: &Path,
+    changes: impl FnOnce() -> Result<Changes, Failure>,
+) -> Result<Reach, Failure> {
     let ask = async |paths| {
         let request = Request::ExplainAffected { context_id: client.context_id.clone(), paths };
         match client.session.call(request).await {
@@ -198,8 +201,9 @@ pub(crate) async fn reach_of(client: &Client, root: &Path, changes: Changes) -> 
     };
     // From now on runs record what their tests depend on.
     ask(Vec::new()).await?;
-    // Plugins and configuration are known after a collection. The run itself reports its errors.
-    client.collect().await.ok();
+    // Plugins, configuration and new files are known after a collection.
+    refresh(client).await;
+    let changes = changes()?;
     if let Some(above) = changes.files.iter().find(|path| concerns_from_above(path, root)) {
         let everything = vec![above.display().to_string()];
         return Ok(Reach { changes, everything, files: Vec::new(), tests: Vec::new() });
@@ -330,6 +334,10 @@ fn because(test: &str, id: &str, reason: &ImpactReason, passed_ms: u64) -> Strin
         "stat" => format!("{it} asks for the existence, size or time of files, and `{name}` changed{since}"),
         "environment" => format!("the interpreter, its packages, pytest's arguments or their variables changed{since}"),
         "configuration" => format!("`{name}`, on which every test may depend, came, went or changed{since}"),
+        "imports" if name.is_empty() => {
+            format!("what {it} imports reads variables or folders that changed{since}, or starts a process")
+        }
+        "imports" => format!("what {it} imports uses `{name}`, which changed{since}"),
         "lines" => format!("{it} reads the text of sources, and `{name}` changed{since}"),
         "process" => format!("{it} starts a process, and nobody can know what that reads"),
         "network" => format!("{it} uses a network address, and nobody can know what is there"),

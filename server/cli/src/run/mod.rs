@@ -120,7 +120,7 @@ pub(crate) async fn once(
             progress.note(&why);
             return Ok(Ended::Empty(status));
         }
-        Started::Refused { client, message, session_exit } => {
+        Started::Refused { client, message, session_exit, .. } => {
             report.refuse(&client.collect_errors().await?);
             if message.starts_with("no test ") {
                 return Err(Failure::usage(unknown_test(&client, &report, message).await));

@@ -57,7 +57,7 @@ async fn broken(
     passed: &[String],
 ) -> Result<BTreeSet<String>, Failure> {
     // If nothing can be collected, the run says so.
-    client.collect().await.ok();
+    inventory::refresh(client).await;
     let errors = client.collect_errors().await?;
     let files = errors.iter().map(|error| path_of_uri(&error.uri, root));
     let is_selected = |file: &String| {
@@ -65,6 +65,19 @@ async fn broken(
         (is_named(selected, file) || selected.iter().any(is_part)) && !addopts::leave_out(root, file, passed)
     };
     Ok(files.filter(is_selected).collect())
+}
+
+/// How often the tests of a run are selected again because some went before it began.
+pub(crate) const ATTEMPTS: usize = 3;
+
+/// Whether one of these ids names a test that has gone since they were found.
+pub(crate) async fn has_gone(client: &Client, root: &Path, ids: &[String]) -> bool {
+    if ids.iter().any(|id| !root.join(NodeId::new(id).file()).exists()) {
+        return true;
+    }
+    let Ok(known) = inventory::inventory(client).await else { return false };
+    let is_known = |id: &String| known.iter().any(|node| selectors::covers(id, &node.node_id));
+    ids.iter().any(|id| NodeId::new(id).names().is_some() && !is_known(id))
 }
 
 /// Whether a run continues with the failures of the last one.

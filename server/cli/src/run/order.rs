@@ -47,7 +47,7 @@ pub(super) async fn first(
 /// All tests, in pytest's order.
 async fn known(client: &Client) -> Result<Vec<String>, Failure> {
     // The run itself reports errors of collection.
-    client.collect().await.ok();
+    inventory::refresh(client).await;
     Ok(inventory::inventory(client).await?.into_iter().map(|node| node.node_id).collect())
 }
 

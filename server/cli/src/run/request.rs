@@ -6,7 +6,7 @@ use pytest_lens_engine::Connect;
 use pytest_lens_protocol::{ErrorCode, Request, Response, RunOptions, SessionExit, Source, WorkerCount};
 
 use super::affected;
-use super::narrow::{clear, continues_last, is_stepwise, previously_failed, shard_of};
+use super::narrow::{ATTEMPTS, clear, continues_last, has_gone, is_stepwise, previously_failed, shard_of};
 use super::order;
 use crate::engine::client::{Client, Log};
 use crate::failure::{Failure, exit};
@@ -20,11 +20,33 @@ pub(crate) enum Started {
     Run(Client, String, Log),
     /// Nothing is selected: why, and the exit status.
     Empty { why: String, status: i32 },
-    /// The engine refused the run with this message; some files may have errors. `session_exit`: if pytest gave up.
-    Refused { client: Client, message: String, session_exit: Option<SessionExit> },
+    /// The engine refused the run of these tests with this message; some files may have errors. `session_exit`: if pytest
+    /// gave up.
+    Refused { client: Client, node_ids: Vec<String>, message: String, session_exit: Option<SessionExit> },
 }
 
+/// Requests a run. If tests that it has selected are gone by then, it selects again.
 pub(crate) async fn start(
+    connect: &dyn Connect,
+    root: &Path,
+    options: &arguments::Run,
+    node_ids: Vec<String>,
+    report: &mut Report,
+) -> Result<Started, Failure> {
+    let selects = options.affected.is_some() || options.shard.is_some() || continues_last(options);
+    let mut attempts = if selects { ATTEMPTS } else { 1 };
+    loop {
+        attempts -= 1;
+        report.note = None;
+        let started = start_once(connect, root, options, node_ids.clone(), report).await?;
+        match &started {
+            Started::Refused { client, node_ids, .. } if attempts > 0 && has_gone(client, root, node_ids).await => {}
+            _ => return Ok(started),
+        }
+    }
+}
+
+async fn start_once(
     connect: &dyn Connect,
     root: &Path,
     options: &arguments::Run,
@@ -96,7 +118,7 @@ pub(crate) async fn start(
     report.before = report.begun.elapsed();
     let request = Request::RunStream {
         context_id: client.context_id.clone(),
-        node_ids,
+        node_ids: node_ids.clone(),
         workers: match workers(options) {
             Some(WorkerCount::Fixed(count)) => Some(count),
             None if options.has_terminal => Some(1),
@@ -123,7 +145,7 @@ pub(crate) async fn start(
     match client.session.call(request).await {
         Response::RunStarted { run_id, .. } => Ok(Started::Run(client, run_id, log)),
         Response::Error { code: ErrorCode::CollectionFailed | ErrorCode::InvalidRequest, message, session_exit } => {
-            Ok(Started::Refused { client, message, session_exit })
+            Ok(Started::Refused { client, node_ids, message, session_exit })
         }
         other => Err(Failure::of_response(other)),
     }

@@ -9,7 +9,7 @@ use pytest_lens_protocol::{NodeId, Request, Response};
 use super::machine::{Filters, Scope};
 use super::words;
 use crate::engine::client::Client;
-use crate::engine::inventory::inventory;
+use crate::engine::inventory::{inventory, refresh};
 use crate::failure::Failure;
 use crate::options::arguments::Run;
 use crate::options::{addopts, project_file, selectors};
@@ -51,7 +51,7 @@ pub(super) async fn next(
         }
         Scope::Affected(paths) if concerns_all(paths) => {
             // The tests that there are may be others.
-            client.collect().await.ok();
+            refresh(client).await;
             if filters.path.is_empty() {
                 return run(options, words::heading(paths, None, style));
             }
@@ -62,7 +62,7 @@ pub(super) async fn next(
             let configured: Vec<&str> = paths.iter().filter_map(|path| configured_folder(path)).collect();
             if !configured.is_empty() {
                 // It may be a nested project now, or none any more.
-                client.collect().await.ok();
+                refresh(client).await;
             }
             let selected = selectors::node_ids(root, &options.selectors)?;
             let mut reached = reached_by(client, paths).await?;
@@ -94,7 +94,7 @@ pub(super) async fn next(
     if filters.path.is_empty() {
         return run(options, String::new());
     }
-    client.collect().await.ok();
+    refresh(client).await;
     let tests = Tests::read(client, root).await?;
     let selected = selectors::node_ids(root, &options.selectors)?;
     let files = tests.files().into_iter().filter(|file| is_at(file, &filters.path)).collect();
@@ -161,7 +161,7 @@ impl Tests {
             return Ok(tests);
         }
         // The run itself reports errors of collection.
-        client.collect().await.ok();
+        refresh(client).await;
         Tests::read(client, root).await
     }
 
