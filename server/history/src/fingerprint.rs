@@ -71,6 +71,12 @@ impl Code {
         Code { name, files }
     }
 
+    /// Whether git follows a file, or would. One of variables counts in any case.
+    #[must_use]
+    pub fn follows(&self, path: &Path) -> bool {
+        !path.ends_with(VARIABLES) && self.files.contains_key(path)
+    }
+
     /// The files that differ at a later moment.
     #[must_use]
     pub fn differences(&self, later: &Code) -> Differences {

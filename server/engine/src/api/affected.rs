@@ -1,17 +1,18 @@
 //! `get_affected` and `explain_affected`: the test files that changed files can affect.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use pytest_lens_history::{Input, InputKind};
+use pytest_lens_history::{Code, Input, InputKind};
 use pytest_lens_protocol::{ImpactReason, NodeId, ReachedFile, Response, TestImpact};
 
 use crate::model::impact::{Impact, Kind, kind};
 use crate::model::import_graph::relative;
 use crate::model::scope::is_within;
-use crate::model::test_inputs::Why;
+use crate::model::test_inputs::{Causes, UNSURE, Why};
 use crate::project::Project;
 use crate::project::reach::Reach;
 use crate::project::test_records::{Judged, Reason};
@@ -41,8 +42,8 @@ pub(super) async fn explained(project: &Arc<Project>, paths: &[String]) -> Respo
     let find = move || {
         let reach = Reach::new(&inner, changed.iter().chain(&outside));
         let all = reach.by_all_names(changed.into_iter().chain(outside));
-        let root = &inner.state.root;
-        let asked = reach.trusted(reach.judged(), &all).into_iter().filter_map(|test| asked(test, root, &all));
+        let followed = Followed { project: &inner, code: OnceCell::new() };
+        let asked = reach.trusted(reach.judged(), &all).into_iter().filter_map(|test| asked(test, &followed, &all));
         let from_outside = reach.reached_from_outside();
         let is_known = |test: &Judged| !test.why.is_empty() || !from_outside.has(NodeId::new(&test.id).file());
         let judged: Vec<Judged> = asked.filter(is_known).collect();
@@ -65,7 +66,7 @@ fn told(Judged { id, why, inputs, at_ms, .. }: Judged) -> TestImpact {
         Some(Reason::Input(why)) => match why {
             Why::Environment => ("environment", String::new()),
             Why::Configuration(path) => ("configuration", path.clone()),
-            Why::Imports => ("imports", String::new()),
+            Why::Imports(causes) => ("imports", causes.files.first().cloned().unwrap_or_default()),
             Why::Lines(path) => ("lines", path.clone()),
             Why::Stat(files) => ("stat", files.first().cloned().unwrap_or_default()),
             Why::Unreadable => ("unknown", String::new()),
@@ -152,12 +153,34 @@ pub(super) async fn from_outside(
     tokio::task::spawn_blocking(find).await.unwrap_or_default()
 }
 
-/// The judgment of a test as it is for a change against a base: an input that changed before it does not count. `None`: if
-/// nothing else is known of the test, the imports decide.
-fn asked(test: Judged, root: &Path, changed: &BTreeSet<String>) -> Option<Judged> {
+/// The files of which git says whether they differ from a base.
+struct Followed<'a> {
+    project: &'a Project,
+    code: OnceCell<Code>,
+}
+
+impl Followed<'_> {
+    /// Not those outside of the repository, nor those that git ignores.
+    fn has(&self, path: &str) -> bool {
+        let (root, path) = (&self.project.state.root, Path::new(path));
+        if path.is_absolute() {
+            let top = root.ancestors().find(|folder| folder.join(".git").exists());
+            return top.is_none_or(|top| path.starts_with(top));
+        }
+        // A source that is gone was deleted with git, more often than not.
+        let is_gone = || path.extension().is_some_and(|end| end == "py") && !root.join(path).exists();
+        let code = self.code.get_or_init(|| self.project.fingerprints.code(root, b""));
+        code.follows(path) || is_gone()
+    }
+}
+
+/// The judgment of a test as it is for a change against a base: an input that changed before it does not count, unless git
+/// can't know. `None`: if nothing else is known of the test, the imports decide.
+fn asked(test: Judged, followed: &Followed<'_>, changed: &BTreeSet<String>) -> Option<Judged> {
     if test.why.is_empty() {
         return Some(test);
     }
+    let root = &followed.project.state.root;
     let is_asked = |path: &str| {
         changed.contains(path) || relative(root, Path::new(path)).is_some_and(|path| changed.contains(&path))
     };
@@ -166,15 +189,24 @@ fn asked(test: Judged, root: &Path, changed: &BTreeSet<String>) -> Option<Judged
         let Reason::Input(why) = reason else { return true };
         match why {
             Why::Changed(input) => {
-                matches!(input.kind, InputKind::Variable | InputKind::Folder) || is_asked(&input.path)
+                // A file that tests write themselves is no change.
+                let is_own = input.kind == InputKind::File && input.fingerprint == UNSURE;
+                matches!(input.kind, InputKind::Variable | InputKind::Folder)
+                    || is_asked(&input.path)
+                    || (!is_own && !followed.has(&input.path))
             }
-            Why::Lines(path) | Why::Configuration(path) => is_asked(path),
+            Why::Lines(path) | Why::Configuration(path) => is_asked(path) || !followed.has(path),
             Why::Stat(files) => {
                 *files = Arc::new(files.iter().filter(|path| is_asked(path)).cloned().collect());
                 !files.is_empty()
             }
-            // The files say how a change of a module reaches a test.
-            Why::Imports | Why::Unreadable => false,
+            // Otherwise the files say how a change of a module reaches a test.
+            Why::Imports(causes) => {
+                let files = causes.files.iter().filter(|path| !followed.has(path)).cloned().collect();
+                *causes = Arc::new(Causes { files, ..**causes });
+                *causes.as_ref() != Causes::default()
+            }
+            Why::Unreadable => false,
             // No base has another environment.
             Why::Environment | Why::Unknown(_) => true,
         }

@@ -18,6 +18,9 @@ use crate::model::recording::{Recorded, Used};
 /// The name of what a file executes when it is imported, in Python's qualified names.
 const MODULE: &str = "<module>";
 
+/// The fingerprint of something that may have changed while tests used it: it equals no other.
+pub(crate) const UNSURE: Fingerprint = Fingerprint::MAX;
+
 /// The state of a project that all tests of a run share.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Ground {
@@ -108,10 +111,21 @@ pub(crate) struct GroundChanges {
     pub everything: Vec<Why>,
     /// Changed sources whose importers are affected, and files that read changed data when they were imported.
     pub imported: BTreeSet<String>,
+    /// The reasons for these.
+    pub causes: Arc<Causes>,
     /// Sources whose text differs in any way.
     pub texts: BTreeSet<String>,
     /// Those that came or went.
     pub came_or_went: Arc<BTreeSet<String>>,
+}
+
+/// The inputs of imports that changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Causes {
+    /// Sources and data.
+    pub files: BTreeSet<String>,
+    /// Folders or variables are among them, or nobody can know.
+    pub has_others: bool,
 }
 
 /// The reason why a test is affected.
@@ -120,8 +134,8 @@ pub(crate) enum Why {
     /// The interpreter, its libraries or pytest's arguments.
     Environment,
     Configuration(String),
-    /// A source that its file imports, directly or not.
-    Imports,
+    /// A source that its file imports, directly or not: what changed of all that are imported.
+    Imports(Arc<Causes>),
     /// An input that changed.
     Changed(Input),
     /// It reads lines or texts of sources, and one that it executes changed.
@@ -148,7 +162,7 @@ pub(crate) fn compare(ground: &Ground, present: &dyn Present) -> GroundChanges {
         ground.outside.iter().any(|OutsideInput(kind, .., files)| *kind == InputKind::Lines as u8 && !files.is_empty())
             || is_conftest(path)
     };
-    let mut came_or_went = BTreeSet::new();
+    let (mut came_or_went, mut causes) = (BTreeSet::new(), Causes::default());
     for path in ground.sources.keys().chain(present.sources()).collect::<BTreeSet<_>>() {
         let then = ground.sources.get(path);
         let now = present.source(path).map(|source| SourceState(source.outside, source.text));
@@ -157,6 +171,7 @@ pub(crate) fn compare(ground: &Ground, present: &dyn Present) -> GroundChanges {
             changes.texts.insert(path.clone());
             if outside != now.map(|state| state.0) || reads_lines(path) {
                 changes.imported.insert(path.clone());
+                causes.files.insert(path.clone());
             }
             if then.is_some() != now.is_some() {
                 came_or_went.insert(path.clone());
@@ -181,11 +196,13 @@ pub(crate) fn compare(ground: &Ground, present: &dyn Present) -> GroundChanges {
                 if is_imported || fingerprint_of(present, &used) != *fingerprint {
                     changes.imported.insert(path.clone());
                     changes.imported.extend(files.iter().cloned());
+                    causes.files.insert(path.clone());
                 }
             }
             InputKind::Function | InputKind::Lines | InputKind::Stat => {}
             InputKind::Process | InputKind::Network | InputKind::Extension => {
                 // Each of these tests counts as one that nobody can know.
+                causes.has_others = true;
                 match files.is_empty() {
                     true => changes.everything.push(Why::Unknown(kind)),
                     false => changes.imported.extend(files.iter().cloned()),
@@ -193,6 +210,12 @@ pub(crate) fn compare(ground: &Ground, present: &dyn Present) -> GroundChanges {
             }
             InputKind::File | InputKind::Folder | InputKind::Variable => {
                 if fingerprint_of(present, &used) != *fingerprint {
+                    match kind {
+                        // Tests write it themselves.
+                        InputKind::File if *fingerprint == UNSURE => {}
+                        InputKind::File => drop(causes.files.insert(path.clone())),
+                        _ => causes.has_others = true,
+                    }
                     match files.is_empty() {
                         true => changes.everything.push(Why::Changed(input(used, *fingerprint))),
                         false => changes.imported.extend(files.iter().cloned()),
@@ -201,6 +224,7 @@ pub(crate) fn compare(ground: &Ground, present: &dyn Present) -> GroundChanges {
             }
         }
     }
+    changes.causes = Arc::new(causes);
     changes
 }
 
@@ -265,7 +289,7 @@ pub(crate) fn reasons(
         reasons.push(Why::Stat(Arc::clone(&changes.came_or_went)));
     }
     if is_reached {
-        reasons.push(Why::Imports);
+        reasons.push(Why::Imports(Arc::clone(&changes.causes)));
     }
     reasons
 }
@@ -411,6 +435,7 @@ mod tests {
     fn shown(why: Option<Why>) -> Option<String> {
         why.map(|why| match why {
             Why::Changed(input) => format!("{:?} {} {}", input.kind, input.path, input.name),
+            Why::Imports(_) => "Imports".to_owned(),
             other => format!("{other:?}"),
         })
     }
@@ -491,7 +516,7 @@ mod tests {
             reasons(test, &HashMap::new(), &GroundChanges::default(), is_reached, Asks::default(), &project())
         };
         assert_eq!(of(&test, false), [Why::Unreadable]);
-        assert_eq!(of(&TestInputs { inputs: vec![], ..test }, true), [Why::Imports]);
+        assert!(matches!(&of(&TestInputs { inputs: vec![], ..test }, true)[..], [Why::Imports(_)]));
     }
 
     #[test]

@@ -244,14 +244,26 @@ impl<'p> Reach<'p> {
     }
 }
 
-/// The sources in whose text the name of each of these files is.
+/// Words of code that looks for modules by itself.
+const LOADERS: [&str; 7] = [
+    "iter_modules",
+    "walk_packages",
+    "import_module",
+    "__import__",
+    "spec_from_file_location",
+    "run_path",
+    "run_module",
+];
+
+/// The sources in whose text the name of each of these files is, and for modules those that may import any.
 fn named_in(root: &Path, sources: &[String], wanted: &[&String]) -> HashMap<String, BTreeSet<String>> {
     let mut found: HashMap<String, BTreeSet<String>> = HashMap::new();
     for source in sources {
         let Ok(text) = read_text(&root.join(source)) else { continue };
+        let loads = LOADERS.iter().any(|word| text.contains(word));
         for path in wanted.iter().filter(|path| *path != &source) {
             let name = path.rsplit('/').next().unwrap_or(path);
-            if name != "__init__.py" && text.contains(name) {
+            if (name != "__init__.py" && text.contains(name)) || (loads && name.ends_with(".py")) {
                 found.entry((*path).clone()).or_default().insert(source.clone());
             }
         }

@@ -13,7 +13,7 @@ use pytest_lens_platform::files::entry_changed_ns;
 
 use crate::model::import_graph::{Affected, ImportGraph};
 use crate::model::recording::Recorded;
-use crate::model::test_inputs::{self, Asks, GroundChanges, Present, Why};
+use crate::model::test_inputs::{self, Asks, GroundChanges, Present, UNSURE, Why};
 use crate::processes::disk_snapshot::Snapshot;
 use crate::processes::launcher::Base;
 use crate::processes::project_files;
@@ -25,9 +25,6 @@ const CONTENT_LIMIT: u64 = 8 << 20;
 
 /// The clock of the file system lags behind by up to a tick, in nanoseconds.
 pub(super) const TICK_NS: i64 = 20_000_000;
-
-/// The fingerprint of something that may have changed while tests used it: it equals no other.
-const UNSURE: Fingerprint = Fingerprint::MAX;
 
 /// Stands for the names of all variables.
 const ALL_VARIABLES: &str = "*";

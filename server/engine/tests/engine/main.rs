@@ -6,6 +6,8 @@ mod common;
 mod conflicts;
 
 #[cfg(test)]
+mod affected;
+#[cfg(test)]
 mod artifacts;
 #[cfg(test)]
 mod changes;
