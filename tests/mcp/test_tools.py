@@ -225,6 +225,7 @@ async def test_bad_arguments_get_one_sentence(stage: Stage) -> None:
         ("run_tests", {"paths": ["tests/test_cor.py"]}, "did you mean `tests/test_core.py`"),
         ("run_tests", {"paths": ["/etc/passwd"]}, "outside of the root"),
         ("run_tests", {"keyword": "(("}, "(("),
+        ("run_tests", {"ids": [""]}, "is empty"),
         ("run_tests", {"time_limit": 0}, "time_limit"),
         ("run_tests", {"repeat": 0}, "repeat"),
         ("run_tests", {"base": "main"}, "affected"),
@@ -303,6 +304,15 @@ async def test_two_agents_at_once_get_their_own_verdicts(stage: Stage) -> None:
             assert one.first.startswith("FAILED: 1 failed in "), one.text
             assert two.first.startswith("PASSED: 2 passed in "), two.text
             assert both.first.startswith("FAILED: 1 failed, 2 passed in "), both.text
+
+
+async def test_a_daemon_that_was_killed_is_replaced(stage: Stage) -> None:
+    stage.reset()
+    await stage.agent.run()
+    for _ in range(3):
+        for pid in stage.world.processes(" daemon "):
+            os.kill(pid, signal.SIGKILL)
+        assert (await stage.agent.run(paths=["tests/test_other.py"])).verdict == "PASSED"
 
 
 async def test_an_untrusted_project_is_left_alone(stage: Stage, tmp_path: Path) -> None:

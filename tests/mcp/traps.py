@@ -134,6 +134,12 @@ async def the_configuration_deselects_the_test(stage: Stage) -> Answer:
     return await stage.run(ids=ids)
 
 
+@trap("INCOMPLETE")
+async def every_test_fails_as_expected(stage: Stage) -> Answer:
+    mark = "import pytest\n@pytest.mark.xfail\n"
+    return await stage.run(paths=[stage.add(f"{mark}def test_x():\n    assert 0\n")])
+
+
 @trap("FAILED")
 async def a_test_file_has_a_syntax_error(stage: Stage) -> Answer:
     stage.add("def test_x(:\n    pass\n")

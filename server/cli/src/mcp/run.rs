@@ -145,6 +145,9 @@ fn wanted(workplace: &Workplace, given: &RunTests) -> Result<Wanted, Failure> {
     if given.base.is_some() && !given.affected {
         return Err(Failure::usage("`base` needs `affected: true`"));
     }
+    if given.ids.iter().chain(&given.paths).any(|id| id.trim().is_empty()) {
+        return Err(Failure::usage("an id or a path is empty: leave out `ids` and `paths` to run all tests"));
+    }
     let ids = selectors::node_ids(&workplace.root, &[given.ids.as_slice(), &given.paths].concat())?;
     let expression = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
     let options = RunOptions {

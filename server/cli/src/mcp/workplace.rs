@@ -11,7 +11,7 @@ use super::daemon::Daemon;
 use super::follower::Follower;
 use crate::engine::client::Client;
 use crate::engine::inventory::inventory;
-use crate::failure::Failure;
+use crate::failure::{Failure, exit};
 use crate::options::selectors;
 use crate::suggest;
 
@@ -52,6 +52,14 @@ impl Workplace {
 
     /// Opens the project, if the user trusts it. Starts a daemon if there is none.
     pub(super) async fn project(&self) -> Result<Project, Failure> {
+        match self.open().await {
+            // The daemon may have ended while it was asked: then there is none.
+            Err(Failure::Message { status: exit::INTERNAL, .. }) => self.open().await,
+            opened => opened,
+        }
+    }
+
+    async fn open(&self) -> Result<Project, Failure> {
         let connect = self.daemon.connect().await?;
         let session = connect.session();
         let asking = Request::Trust { repo_path: self.root.display().to_string(), trusted: None };

@@ -104,8 +104,7 @@ mod tests {
         let (a, b) = (folder.path().join("a.txt"), folder.path().join("b.txt"));
         fs::write(&a, "1").unwrap();
         fs::write(&b, "1").unwrap();
-        let mut known =
-            KnownDisk { whole: Some(Snapshot::default()), parts: of(&[&a, &b]), ..KnownDisk::default() };
+        let mut known = KnownDisk { whole: Some(Snapshot::default()), parts: of(&[&a, &b]), ..KnownDisk::default() };
         fs::write(&a, "22").unwrap();
         fs::write(&b, "22").unwrap();
         let mut parts = known.take().unwrap().parts;

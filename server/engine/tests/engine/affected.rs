@@ -52,7 +52,7 @@ async fn files_of_which_git_knows_nothing_are_compared_with_the_last_pass() {
     let unaffected = ["test_called: no", "test_ignored: no", "test_outside: no", "test_own: no"];
     // The records are written behind the end of the run.
     in_time("the records", async { while explained(&lab, &[]).await.0 != unaffected {} }).await;
-    // What git follows may be committed, and somebody else ran its test.
+    // The followed file may be committed, and somebody else ran its test.
     lab.project.write("followed.txt", "2");
     lab.project.write("ignored.txt", "2");
     lab.project.write("own.txt", "2");
@@ -70,7 +70,10 @@ async fn files_of_which_git_knows_nothing_are_compared_with_the_last_pass() {
 async fn a_module_that_nobody_imports_reaches_who_looks_for_modules() {
     let lab = Lab::open(&[
         ("plugins/__init__.py", ""),
-        ("load.py", "import pkgutil, plugins\ndef names(): return [m.name for m in pkgutil.iter_modules(plugins.__path__)]\n"),
+        (
+            "load.py",
+            "import pkgutil, plugins\ndef names(): return [m.name for m in pkgutil.iter_modules(plugins.__path__)]\n",
+        ),
         ("test_load.py", "import load\ndef test(): assert load.names() == []\n"),
         ("test_other.py", "def test(): pass\n"),
     ])

@@ -93,9 +93,9 @@ impl Facts {
         self.outcomes.get(&outcome).copied().unwrap_or(0)
     }
 
-    /// Number of tests that passed, or failed as expected.
+    /// Number of tests that passed.
     fn good(&self) -> usize {
-        [Outcome::Passed, Outcome::XPassed, Outcome::XFailed].map(|outcome| self.count(outcome)).iter().sum()
+        [Outcome::Passed, Outcome::XPassed].map(|outcome| self.count(outcome)).iter().sum()
     }
 
     /// Number of tests that failed.
@@ -140,14 +140,19 @@ pub(crate) fn judge(facts: &Facts) -> (Verdict, Vec<String>) {
         reasons.push(format!("changed while the tests ran: {}; run them again", some_of(&facts.changed)));
     }
     let is_failure = facts.bad() > 0 || facts.failed_subtests > 0 || facts.broken_files > 0;
+    let is_all_expected = !is_failure && facts.good() == 0 && facts.count(Outcome::XFailed) > 0;
+    if is_all_expected {
+        reasons.push("no test passed, those that ran failed as expected".to_owned());
+    }
     let verdict = match () {
         () if is_failure => Verdict::Failed,
         () if ended_early || facts.not_run() > 0 => Verdict::Incomplete,
-        () if facts.good() == 0 => Verdict::NothingRan,
+        () if facts.good() == 0 && !is_all_expected => Verdict::NothingRan,
         () if !facts.missing.is_empty() => Verdict::Incomplete,
         // A gate of the project, such as for coverage.
         () if facts.ending != Ending::Of(RunEndStatus::Passed) => Verdict::Failed,
         () if !facts.changed.is_empty() => Verdict::Stale,
+        () if is_all_expected => Verdict::Incomplete,
         () => Verdict::Passed,
     };
     (verdict, reasons)
@@ -198,6 +203,7 @@ mod tests {
             of(&|facts| facts.broken_files = 1),
             of(&|facts| facts.outcomes = [(Outcome::Skipped, 2)].into()),
             of(&|facts| *facts = clean(0)),
+            of(&|facts| facts.outcomes = [(Outcome::Skipped, 1), (Outcome::XFailed, 1)].into()),
             of(&|facts| facts.selected = 5),
             of(&|facts| facts.outcomes = [(Outcome::Passed, 1), (Outcome::NotRun, 1)].into()),
             of(&|facts| facts.missing = vec!["t.py::x".into()]),
@@ -222,6 +228,7 @@ mod tests {
         FAILED: 1 file could not be collected
         NO TESTS RAN: 
         NO TESTS RAN: 
+        INCOMPLETE: no test passed, those that ran failed as expected
         INCOMPLETE: 3 tests did not run
         INCOMPLETE: 1 test did not run
         INCOMPLETE: nothing ran for t.py::x
@@ -276,7 +283,8 @@ mod tests {
             let (verdict, reasons) = judge(&facts);
             let good = [Outcome::Passed, Outcome::XPassed, Outcome::XFailed, Outcome::Skipped];
             let all_good = facts.outcomes.iter().all(|(outcome, count)| *count == 0 || good.contains(outcome));
-            let ran = facts.outcomes.iter().any(|(outcome, count)| *count > 0 && *outcome != Outcome::Skipped);
+            let is_pass = |outcome: &Outcome| [Outcome::Passed, Outcome::XPassed].contains(outcome);
+            let ran = facts.outcomes.iter().any(|(outcome, count)| *count > 0 && is_pass(outcome));
             let is_whole = facts.outcomes.values().sum::<usize>() == facts.selected;
             let expected = facts.ending == Ending::Of(RunEndStatus::Passed)
                 && all_good && ran && is_whole
