@@ -21,13 +21,6 @@ pub(crate) struct KnownDisk {
     version: u64,
 }
 
-/// The disk as a refresh found it known.
-pub(crate) struct Taken {
-    pub whole: Snapshot,
-    pub parts: Snapshot,
-    pub version: u64,
-}
-
 impl KnownDisk {
     /// A collection is in the inventory, which describes the disk at this time.
     pub(crate) fn collected(&mut self, scope: &Scope, read: Snapshot, described_at: Instant) {
@@ -60,11 +53,14 @@ impl KnownDisk {
         paths.iter().any(|path| self.parts.knows(path) || self.whole.as_ref().is_some_and(|whole| whole.knows(path)))
     }
 
-    /// Takes the snapshots for a refresh, which gives the parts back if it fails; `None` if the whole project has to be
-    /// collected.
-    pub(crate) fn take(&mut self) -> Option<Taken> {
-        let whole = self.whole.clone()?;
-        Some(Taken { whole, parts: std::mem::take(&mut self.parts), version: self.version })
+    /// The snapshot of the whole project, with the number that [`KnownDisk::refreshed`] asks for.
+    pub(crate) fn whole(&self) -> Option<(Snapshot, u64)> {
+        Some((self.whole.clone()?, self.version))
+    }
+
+    /// Takes the snapshot of the parts, for a refresh.
+    pub(crate) fn take_parts(&mut self) -> Snapshot {
+        std::mem::take(&mut self.parts)
     }
 
     /// The refresh has not brought the inventory up to date: the next one compares the parts again.
@@ -107,13 +103,13 @@ mod tests {
         let mut known = KnownDisk { whole: Some(Snapshot::default()), parts: of(&[&a, &b]), ..KnownDisk::default() };
         fs::write(&a, "22").unwrap();
         fs::write(&b, "22").unwrap();
-        let mut parts = known.take().unwrap().parts;
+        let mut parts = known.take_parts();
         assert_eq!(parts.changes().files, [a.clone(), b.clone()]);
         // Meanwhile a run has read one of them.
         known.parts = of(&[&b]);
         known.give_back(parts);
         assert!(known.has_read(std::slice::from_ref(&a)));
-        assert_eq!(known.take().unwrap().parts.changes().files, [a]);
+        assert_eq!(known.take_parts().changes().files, [a]);
     }
 
     #[test]
@@ -141,12 +137,12 @@ mod tests {
         fs::write(&new, "").unwrap();
         let mut known = KnownDisk::default();
         known.collected(&Scope::All, of(&[&old]), Instant::now());
-        let taken = known.take().unwrap();
+        let (whole, version) = known.whole().unwrap();
         known.collected(&Scope::All, of(&[&new]), Instant::now());
-        assert!(!known.refreshed(taken.whole, taken.version));
+        assert!(!known.refreshed(whole, version));
         assert!(known.has_read(&[new]) && !known.has_read(&[old]));
-        let taken = known.take().unwrap();
+        let (whole, version) = known.whole().unwrap();
         known.forget();
-        assert!(!known.refreshed(taken.whole, taken.version) && !known.is_complete());
+        assert!(!known.refreshed(whole, version) && !known.is_complete());
     }
 }

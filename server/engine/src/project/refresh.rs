@@ -13,7 +13,7 @@ use crate::processes::pool::Found;
 use crate::processes::project_files;
 use crate::processes::worker_protocol::Purpose;
 use crate::project::Project;
-use crate::project::known_disk::{KnownDisk, Taken};
+use crate::project::known_disk::KnownDisk;
 use crate::project::recorder::Command;
 use crate::project::watcher::{Hint, Noted, Watch};
 use crate::timing::REFRESH_DELAY_LIMIT;
@@ -160,8 +160,8 @@ async fn bring_up_to_date(project: &Arc<Project>, force: bool, purpose: Purpose)
 /// Compares with the disk, and collects what changed. Returns false if the whole project was collected meanwhile: then
 /// what came between is not compared yet.
 async fn look_once(project: &Arc<Project>, force: bool, purpose: Purpose) -> Result<bool, CollectFailure> {
-    let is_known = project.refresher.known().is_complete();
-    if force || !is_known {
+    let known = project.refresher.known().whole();
+    let Some((mut whole, version)) = known.filter(|_| !force) else {
         let scope = Scope::All;
         let found = if force {
             project.collect(&scope, purpose).await
@@ -170,7 +170,7 @@ async fn look_once(project: &Arc<Project>, force: bool, purpose: Purpose) -> Res
         }?;
         spawn_get_ready(project, found.collected);
         return Ok(true);
-    }
+    };
     if purpose == Purpose::Unasked {
         project.wait_for_pause().await;
     } else {
@@ -179,8 +179,7 @@ async fn look_once(project: &Arc<Project>, force: bool, purpose: Purpose) -> Res
     let other_arguments = project.renew_settings().await;
     let ground_changed = other_arguments | project.renew_env().0 | project.renew_interpreter(false).await;
     let base = project.pool.newest_session().map(|collected| Arc::clone(&collected.base));
-    // Not before the pause, in which runs collect.
-    let Some(Taken { mut whole, parts, version }) = project.refresher.known().take() else { return Ok(false) };
+    let parts = project.refresher.known().take_parts();
     let compared = {
         let mut parts = parts.clone();
         tokio::task::spawn_blocking(move || {
