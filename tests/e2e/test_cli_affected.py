@@ -133,9 +133,7 @@ def test_what_a_person_asks_for_is_collected_where_nothing_is_in_advance(
     assert told.status == 0 and " 2 collected in " in told.out, told
 
 
-def test_where_collecting_has_effects_the_present_tests_count(
-    world: World, tmp_path: Path
-) -> None:
+def test_where_collecting_has_effects_the_present_tests_count(world: World, tmp_path: Path) -> None:
     conftest = "from pathlib import Path\n\nPath('log.txt').write_text('imported')\n"
     bad = "def test_bad():\n    assert 0\n\ndef test_good():\n    pass\n"
     project = Project(tmp_path / "logs", {"conftest.py": conftest, "test_a.py": bad})

@@ -136,7 +136,7 @@ class Executed:
         known, note, getframe, own = self._known, self._note, sys._getframe, self._own
         caller_of, calls_of = self._callers.get, self._now.get
         now, disarmed, callers = self._now, self._disarmed, self._callers
-        dynamic_import = builtins.__import__
+        path_of, dynamic_import = self._paths.get, builtins.__import__
 
         # It is called more often than all else here.
         def executed(code: CodeType, _offset: int) -> Any:
@@ -157,6 +157,9 @@ class Executed:
                 note(key)
 
         def first_executed(code: CodeType, _offset: int) -> Any:
+            # Most of it is a library's.
+            if path_of(code.co_filename, "") is None and code.co_name not in _STARTERS:
+                return disable
             key = identity(code)
             if key in known:
                 if key not in own:
@@ -243,9 +246,10 @@ class Executed:
         for thread, frame in sys._current_frames().items():
             at: Any = frame if thread != own else None
             while at is not None:
-                code = self._callers.get(identity(at.f_code))
-                if code is not None:
-                    found.update(self._numbers[code])
+                if self.is_project(at):
+                    code = self._callers.get(identity(at.f_code))
+                    if code is not None:
+                        found.update(self._numbers[code])
                 at = at.f_back
         return found
 
@@ -304,8 +308,9 @@ class Executed:
         """Link a function to what it may find without calling anything."""
         number = self._known[identity(code)]
         with contextlib.suppress(Exception):  # it would be raised in the project's code
-            self._named.add(code, number, frame)
-            codes, files = named.caches_and_modules(code, frame.f_globals, self._is_own)
+            names = named.names_in(code)
+            self._named.add(code, names, number, frame)
+            codes, files = named.caches_and_modules(names, frame.f_globals, self._is_own)
             for target in codes:
                 self._called(number, target)
             for path in filter(None, map(self._path_of, files)):

@@ -8,15 +8,17 @@ name in it may use the result that an earlier test left there.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections import defaultdict
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, Callable
 
 from . import callables
+from .unaudited import identity
 
 _PROPERTY = vars(functools.cached_property)["__get__"]
 # Their functions are executed at each use, or the call is seen.
 _PLAIN = (FunctionType, type)
+_CACHES = (callables.CACHED, functools.partial)
 
 
 class Named:
@@ -25,18 +27,23 @@ class Named:
     def __init__(self, link: Callable[[int, int], None]) -> None:
         """`link`: called with the numbers of a function and of one that it depends on."""
         self._link = link
-        self._users: dict[str, list[int]] = {}
-        self._makers: dict[str, list[int]] = {}
+        self._users: defaultdict[str, list[int]] = defaultdict(list)
+        self._makers: defaultdict[str, list[int]] = defaultdict(list)
 
-    def add(self, code: CodeType, number: int, frame: Any) -> None:
-        """A function of the project is executed for the first time, in this frame."""
-        for name in names_in(code):
-            self._users.setdefault(name, []).append(number)
-            for maker in self._makers.get(name, ()):
+    def add(self, code: CodeType, names: set[str], number: int, frame: Any) -> None:
+        """A function of the project is executed for the first time, in this frame.
+
+        `names`: those in its code.
+        """
+        users, makers = self._users, self._makers
+        for name in names:
+            users[name].append(number)
+        for name in names & makers.keys():
+            for maker in makers[name]:
                 self._link(number, maker)
         for name in _kept_names(code, frame):
-            self._makers.setdefault(name, []).append(number)
-            for user in self._users.get(name, ()):
+            makers[name].append(number)
+            for user in users.get(name, ()):
                 self._link(user, number)
 
 
@@ -81,36 +88,33 @@ def _is_plain(code: CodeType, names: dict[str, Any]) -> bool:
 
 
 def caches_and_modules(
-    code: CodeType, names: dict[str, Any], is_own: Callable[[str], bool]
+    asked: set[str], names: dict[str, Any], is_own: Callable[[str], bool]
 ) -> tuple[list[CodeType], list[str]]:
-    """The code behind caches that code names, and the files of modules that it names.
+    """The code behind caches with these names, and the files of modules with such names.
 
-    `is_own`: whether a file is the project's; nothing is looked for in other modules.
+    They are looked for in `names`, and in the project's modules among them. `is_own`: whether a
+    file is the project's.
     """
     codes: list[CodeType] = []
     files: list[str] = []
-    for value in _values(code, names, is_own):
-        if type(value) in (callables.CACHED, functools.partial):
-            codes += callables.codes_of(value)
-        elif is_module(value):
-            files += filter(is_own, file_of(value))
-    return codes, files
-
-
-def _values(code: CodeType, names: dict[str, Any], is_own: Callable[[str], bool]) -> Iterator[Any]:
-    """The globals that code names, and the attributes of the project's modules that it names."""
-    asked = names_in(code)
-    all_names = [names]
     seen: set[int] = set()
+    all_names = [names]
     for held in all_names:
         for name in asked & held.keys():
-            value = held.get(name)
-            if is_module(value) and id(value) not in seen:
-                seen.add(id(value))
+            value: Any = held.get(name)
+            kind = type(value)
+            if kind in _PLAIN:
+                continue
+            if kind in _CACHES:
+                codes += callables.codes_of(value)
+            elif issubclass(kind, ModuleType) and identity(value) not in seen:
+                seen.add(identity(value))
+                file = file_of(value)
                 # A package without a file may be the project's.
-                if all(map(is_own, file_of(value))):
+                if all(map(is_own, file)):
+                    files += file
                     all_names.append(names_of(value))
-            yield value
+    return codes, files
 
 
 def is_module(value: Any) -> bool:
