@@ -18,7 +18,7 @@ _OLDEST = (7, 0)
 def main() -> NoReturn:
     """Entry point of ``python -c``; never returns."""
     boot = Boot.parse(json.loads(os.environ.pop("PYTEST_LENS_BOOT")))
-    _set_up_path()
+    _set_up_path(boot.folder or os.getcwd())
     if not boot.terminal:
         process_tree.leave_terminal()
     if boot.connection is None:
@@ -46,13 +46,13 @@ def main() -> NoReturn:
     process_exit.leave(1)
 
 
-def _set_up_path() -> None:
+def _set_up_path(folder: str) -> None:
     """`sys.path` as ``python -m`` leaves it: the current folder first, if Python adds it."""
     ours = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     if ours in sys.path:
         sys.path.remove(ours)
     if sys.path and sys.path[0] == "":
-        sys.path[0] = os.getcwd()
+        sys.path[0] = folder
 
 
 def _pose_as_pytest() -> None:

@@ -31,6 +31,8 @@ class Boot:
     tmp_dir: str
     # The user's terminal is at this process's standard streams, as with plain pytest.
     terminal: bool = False
+    # The folder in which sessions run, if that is not the root.
+    folder: str = ""
     preload: list[str] = field(default_factory=list)
     harmless: list[str] = field(default_factory=list)
     # Modules that are never imported in advance.
@@ -116,6 +118,20 @@ class Worker:
     def root(self) -> str:
         """The root as the process sees it (symlinks resolved, like pytest's own paths)."""
         return _root
+
+    @property
+    def folder(self) -> str:
+        """The current folder of its sessions and their tests."""
+        return self.boot.folder or _root
+
+    def named(self, args: list[str]) -> list[str]:
+        """Paths and ids of the root, as arguments in the folder of the session; none name all."""
+        folder = self.boot.folder
+        if not folder:
+            return args
+        parts = [arg.partition("::") for arg in args or ["."]]
+        paths = [os.path.relpath(os.path.join(_root, path), folder) for path, _, _ in parts]
+        return [path + colons + test for path, (_, colons, test) in zip(paths, parts)]
 
     def send(self, message: Message) -> None:
         """Write a message to the engine."""

@@ -20,6 +20,8 @@ pub struct EngineConfig {
     /// Tests use this process's standard streams and terminal, as with plain pytest: one process runs them, in this
     /// process's group, without a time limit.
     pub terminal: bool,
+    /// The folder in which tests run; by default the root of their project.
+    pub folder: Option<PathBuf>,
     /// The time after which the processes of an unused project end. Those of the last few in use stay.
     pub rest_after: Duration,
 }
@@ -37,6 +39,7 @@ impl EngineConfig {
             state_dir: folder(Xdg::state_dir),
             resident: true,
             terminal: false,
+            folder: None,
             rest_after: REST_AFTER,
         }
     }

@@ -165,7 +165,7 @@ class Resident:
             private = f"_{name}"
             setattr(session, private if hasattr(session, private) else name, False)
         session.config.option.maxfail = 0
-        os.chdir(self._worker.root)
+        os.chdir(self._worker.folder)
 
     def _update_modules(self, ids: list[str], changed: list[str]) -> None:
         """Forget test modules that changed, and collect those of `ids` that are missing."""

@@ -56,7 +56,7 @@ def command_line(worker: Worker) -> list[str]:
     # Without the plugin the option would be unknown.
     has_cache = not any(word.endswith("no:cacheprovider") for word in options.arguments)
     place = ["-o", f"cache_dir={cache}"] if has_cache else []
-    return [*place, *options.arguments, *options.args]
+    return [*place, *options.arguments, *worker.named(options.args)]
 
 
 def without_coverage(namespace: Any) -> None:
@@ -206,6 +206,7 @@ def _only_describes(function: Any) -> bool:
 def replace_args(worker: Worker, config: Any, args: list[str]) -> None:
     """Give a session other files of the same folders as arguments, before it collects."""
     worker.options.args = args
+    args = worker.named(args)
     config.args = list(args)
     for namespace in (config.option, config.known_args_namespace):
         namespace.file_or_dir = list(args)
@@ -217,8 +218,8 @@ def replace_args(worker: Worker, config: Any, args: list[str]) -> None:
 class RunArguments:
     """The arguments of a run, as the project's fixtures and hooks see them."""
 
-    def __init__(self, config: Any) -> None:
-        self._config = config
+    def __init__(self, worker: Worker, config: Any) -> None:
+        self._worker, self._config = worker, config
         option = config.option
         self._usual = (config.args, option.file_or_dir, option.keyword, option.markexpr)
         self._params = config.invocation_params
@@ -227,7 +228,7 @@ class RunArguments:
         """Show the arguments of the run that begins."""
         config, given = self._config, asked or {}
         args, named, keyword, marker = self._usual
-        ids = given.get("args")
+        ids = self._worker.named(given["args"]) if given.get("args") else None
         config.args, config.option.file_or_dir = (ids, ids) if ids else (args, named)
         config.option.keyword = given.get("keyword") or keyword
         config.option.markexpr = given.get("marker") or marker

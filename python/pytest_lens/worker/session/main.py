@@ -30,7 +30,7 @@ from .pytest_prebuild import PrebuiltConfig
 def run(worker: Worker, config: PrebuiltConfig) -> NoReturn:
     """Run the session that `worker` describes, and end the process."""
     if worker.options.record:
-        worker.inputs = Inputs(os.getcwd())
+        worker.inputs = Inputs(worker.root)
     if worker.options.timings:
         worker.timer = Timer(worker.root)
         worker.timer.start_collection()
@@ -39,6 +39,7 @@ def run(worker: Worker, config: PrebuiltConfig) -> NoReturn:
     _measure(worker)
     _debug(worker)
     try:
+        os.chdir(worker.folder)
         with config.in_place(), plugin.installed():
             plugins: list[object] = [plugin, plugin.argument_files, plugin.report_header]
             plugins += [artifacts_fixture, narrow_collection, hypothesis_summary]

@@ -112,7 +112,8 @@ class LensPlugin:
         if worker.inputs is not None and worker.measurement is None:
             worker.inputs.start()
         rootdir.files_keep_names(worker.root)
-        with code_cache.installed(self._cache), rootdir.independent_of(worker.options.args):
+        named = worker.named(worker.options.args)
+        with code_cache.installed(self._cache), rootdir.independent_of(named):
             yield
 
     # Before collection
@@ -134,7 +135,8 @@ class LensPlugin:
         if options.no_cov:
             arguments.without_coverage(early_config.known_args_namespace)
         early_config.invocation_params = arguments.with_args(
-            early_config.invocation_params, [*options.arguments, *options.args]
+            early_config.invocation_params,
+            [*options.arguments, *self._worker.named(options.args)],
         )
         yield
 
@@ -477,7 +479,7 @@ class LensPlugin:
         if message.get("basetemp"):
             after_fork.renew_basetemp(config, message["basetemp"])
         if self._run_arguments is None:
-            self._run_arguments = arguments.RunArguments(config)
+            self._run_arguments = arguments.RunArguments(self._worker, config)
         self._run_arguments.show(message.get("asked"))
         self._worker.capture_files.open(config, message.get("output"))
         setattr(config, artifacts_fixture.ATTRIBUTE, self._worker.capture_files.folder)

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use pytest_lens_analysis::FileSettings;
 use pytest_lens_engine::{Connect, Remote};
 
-use crate::engine::start::{Lifetime, block_on, start, with, with_engine};
+use crate::engine::start::{Lifetime, block_on, start, with, with_engine, with_engine_in};
 use crate::engine::unavailable::Unavailable;
 use crate::failure::Failure;
 use crate::mcp;
@@ -36,7 +36,7 @@ pub(crate) fn dispatch(command: Command) -> Result<i32, Failure> {
             // Without a daemon the server shows the tests of the sources, until one starts.
             Some(socket) => block_on(lsp::serve(Arc::new(Remote::new(&socket)))),
             None => block_on(async {
-                match start(Lifetime::Resident) {
+                match start(Lifetime::Resident, None) {
                     Ok(engine) => {
                         let result = lsp::serve(Arc::clone(&engine) as Arc<dyn Connect>).await;
                         engine.shutdown().await;
@@ -54,7 +54,7 @@ pub(crate) fn dispatch(command: Command) -> Result<i32, Failure> {
             with_engine(Lifetime::Resident, async |engine| daemon::daemon(engine, options).await)
         }
         Command::Run(mut options) => {
-            let root = root_of(&options.root, &options.engine, &mut options.selectors)?;
+            let root = root_of(&options.root, &mut options.engine, &mut options.selectors)?;
             let file = project_file::read(&root).given.complete();
             let added = addopts::of_project(&root, &file, &options);
             if let Some(option) = plain_pytest::option(&options, &added.words) {
@@ -82,7 +82,8 @@ pub(crate) fn dispatch(command: Command) -> Result<i32, Failure> {
             if options.has_terminal {
                 // Not a daemon's engine: its processes have other terminals. Its clients learn of the run by the
                 // history.
-                return with_engine(Lifetime::Terminal, async |engine| {
+                let folder = options.engine.folder.as_deref();
+                return with_engine_in(Lifetime::Terminal, folder, async |engine| {
                     run::run(engine, &root, &options, out, Style::of_stdout()).await
                 });
             }
@@ -92,17 +93,17 @@ pub(crate) fn dispatch(command: Command) -> Result<i32, Failure> {
             list_from_source::list(&selectors::root(options.root.root.as_deref())?, &options, out)
         }
         Command::List(mut options) => {
-            let root = root_of(&options.root, &options.engine, &mut options.selectors)?;
+            let root = root_of(&options.root, &mut options.engine, &mut options.selectors)?;
             project_file::read(&root);
             with(&options.engine, async |engine| list::list(engine, &root, &options, out).await)
         }
-        Command::Shard(options) => {
-            let root = root_of(&options.root, &options.engine, &mut Vec::new())?;
+        Command::Shard(mut options) => {
+            let root = root_of(&options.root, &mut options.engine, &mut Vec::new())?;
             project_file::read(&root);
             with(&options.engine, async |engine| shard::shard(engine, &root, &options, out, Style::of_stdout()).await)
         }
-        Command::Flaky(options) => {
-            let root = root_of(&options.root, &options.engine, &mut Vec::new())?;
+        Command::Flaky(mut options) => {
+            let root = root_of(&options.root, &mut options.engine, &mut Vec::new())?;
             project_file::read(&root);
             let (json, style) = (options.json, Style::of_stdout());
             with(&options.engine, async |engine| flaky::flaky(engine, &root, json, out, style).await)
@@ -140,14 +141,20 @@ fn watched(root: &Path, options: &Run, added: &[String], out: &mut dyn Write) ->
     let style = Style::of_stdout();
     match options.engine.connect {
         Some(_) => with(&options.engine, async |engine| watch::watch(engine, root, options, out, style).await),
-        None => with_engine(Lifetime::Resident, async |engine| watch::watch(engine, root, options, out, style).await),
+        None => with_engine_in(Lifetime::Resident, options.engine.folder.as_deref(), async |engine| {
+            watch::watch(engine, root, options, out, style).await
+        }),
     }
 }
 
-/// The root of a command that a daemon may serve.
-fn root_of(root: &Root, engine: &EngineAt, selectors: &mut Vec<String>) -> Result<PathBuf, Failure> {
-    match engine.connect {
-        Some(_) => selectors::shared_root(root.root.as_deref(), selectors),
-        None => selectors::root_around(root.root.as_deref(), selectors),
+/// The root of a command that a daemon may serve. If it is not the current folder, tests run in the latter nevertheless,
+/// as with pytest; those of a daemon, which has other clients, in the root.
+fn root_of(root: &Root, engine: &mut EngineAt, selectors: &mut Vec<String>) -> Result<PathBuf, Failure> {
+    if engine.connect.is_some() {
+        return selectors::shared_root(root.root.as_deref(), selectors);
     }
+    let found = selectors::root_around(root.root.as_deref(), selectors)?;
+    let here = selectors::root(root.root.as_deref())?;
+    engine.folder = (here != found).then_some(here);
+    Ok(found)
 }

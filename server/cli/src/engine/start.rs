@@ -1,6 +1,7 @@
 //! Finds the engine for a command: a daemon's, or one in this process.
 
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,7 +37,7 @@ pub(crate) fn with<T>(
             daemon.probe().await.map_err(Failure::usage)?;
             work(Arc::new(daemon)).await
         }),
-        None => with_engine(Lifetime::Short, async |engine| work(engine).await),
+        None => with_engine_in(Lifetime::Short, at.folder.as_deref(), async |engine| work(engine).await),
     }
 }
 
@@ -45,8 +46,17 @@ pub(crate) fn with_engine<T>(
     life: Lifetime,
     work: impl AsyncFnOnce(Arc<Engine>) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
+    with_engine_in(life, None, work)
+}
+
+/// As [`with_engine`]; the tests run in this folder.
+pub(crate) fn with_engine_in<T>(
+    life: Lifetime,
+    folder: Option<&Path>,
+    work: impl AsyncFnOnce(Arc<Engine>) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     block_on(async {
-        let engine = start(life).map_err(Failure::internal)?;
+        let engine = start(life, folder).map_err(Failure::internal)?;
         let result = work(Arc::clone(&engine)).await;
         end(&engine).await;
         result
@@ -73,9 +83,9 @@ async fn end(engine: &Engine) {
 }
 
 /// Starts an engine in this process; an error is a sentence.
-pub(crate) fn start(life: Lifetime) -> Result<Arc<Engine>, String> {
+pub(crate) fn start(life: Lifetime, folder: Option<&Path>) -> Result<Arc<Engine>, String> {
     let (resident, terminal) = (matches!(life, Lifetime::Resident), matches!(life, Lifetime::Terminal));
-    let config = EngineConfig { resident, terminal, ..EngineConfig::for_user() };
+    let config = EngineConfig { resident, terminal, folder: folder.map(Path::to_owned), ..EngineConfig::for_user() };
     Engine::start(config).map_err(|error| format!("the engine did not start: {error}"))
 }
 

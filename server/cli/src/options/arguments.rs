@@ -126,6 +126,9 @@ pub(crate) struct EngineAt {
     /// Use the engine of the daemon at this socket
     #[arg(long, value_name = "SOCKET")]
     pub connect: Option<PathBuf>,
+    /// The folder in which tests run, and from which paths are shown, if that is not the root.
+    #[arg(skip)]
+    pub folder: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

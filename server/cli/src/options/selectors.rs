@@ -163,7 +163,7 @@ fn relative(root: &Path, selector: &str) -> Result<String, Failure> {
 }
 
 /// The path without `.` and `..`; `None` if it leads out of its start.
-fn tidy(path: &Path) -> Option<PathBuf> {
+pub(crate) fn tidy(path: &Path) -> Option<PathBuf> {
     let mut plain = PathBuf::new();
     for component in path.components() {
         match component {

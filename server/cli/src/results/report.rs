@@ -1,17 +1,18 @@
 //! Folds the events of a run into its state, from which progress, summary and exit status come.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use pytest_lens_protocol::{
-    CollectError, EventPayload, FileSkip, Location, NOT_COLLECTED, Outcome, ReportStatus, RunEnd, RunEndStatus,
+    CollectError, EventPayload, FileSkip, Location, NOT_COLLECTED, NodeId, Outcome, ReportStatus, RunEnd, RunEndStatus,
     TestOutcome,
 };
 
 use crate::failure::exit;
-use crate::options::selectors::is_selected_file;
-use crate::paths::{path_of_uri, relative_of_uri};
+use crate::options::selectors::{is_selected_file, tidy};
+use crate::paths::{from_folder, path_of_uri, relative_of_uri};
 use crate::results::code::CodeWatch;
 use crate::timing::SLOW;
 
@@ -43,6 +44,8 @@ impl FileError {
 #[derive(Debug)]
 pub(crate) struct Report {
     root: PathBuf,
+    /// The folder from which paths are shown, if that is not the root.
+    pub folder: Option<PathBuf>,
     /// The selected ids; empty = all tests.
     selected: Vec<String>,
     /// The lines with which pytest begins its output; empty if they are not known.
@@ -111,6 +114,7 @@ impl Report {
     pub(crate) fn new(root: &Path, selected: Vec<String>) -> Self {
         Report {
             root: root.to_owned(),
+            folder: None,
             selected,
             header: Vec::new(),
             on_collected: Vec::new(),
@@ -268,9 +272,44 @@ impl Report {
         limit && self.end.as_ref().is_some_and(|end| end.exit_status == Some(exit::FAILED))
     }
 
-    /// `path:line`, relative to the root.
+    /// `path:line`, relative to the folder from which paths are shown.
     pub(crate) fn place(&self, location: &Location) -> String {
-        format!("{}:{}", relative_of_uri(&location.uri, &self.root), location.range.start.line + 1)
+        let folder = self.folder.as_ref().unwrap_or(&self.root);
+        format!("{}:{}", relative_of_uri(&location.uri, folder), location.range.start.line + 1)
+    }
+
+    /// A path or id of the root as it is shown.
+    pub(crate) fn shown(&self, id: &str) -> String {
+        let Some(folder) = self.folder.as_ref().filter(|_| !id.is_empty()) else { return id.to_owned() };
+        let (path, test) = NodeId::new(id).split();
+        let path = from_folder(&self.root.join(path), folder);
+        test.map_or(path.clone(), |test| format!("{path}::{test}"))
+    }
+
+    /// The id of the root that is shown so.
+    pub(crate) fn id_of_root(&self, shown: &str) -> String {
+        let Some(folder) = &self.folder else { return shown.to_owned() };
+        let (path, test) = NodeId::new(shown).split();
+        let path = tidy(&folder.join(path)).and_then(|path| Some(path.strip_prefix(&self.root).ok()?.to_owned()));
+        let path = path.unwrap_or_default().display().to_string();
+        test.map_or(path.clone(), |test| format!("{path}::{test}"))
+    }
+
+    /// An event with the ids as they are shown.
+    pub(crate) fn with_shown_ids<'e>(&self, payload: &'e EventPayload) -> Cow<'e, EventPayload> {
+        if self.folder.is_none() {
+            return Cow::Borrowed(payload);
+        }
+        let mut seen = payload.clone();
+        let show = |id: &mut String| *id = self.shown(id);
+        match &mut seen {
+            EventPayload::RunStarted(start) => start.skipped_files.iter_mut().for_each(|file| show(&mut file.path)),
+            EventPayload::TestStarted(tests) => tests.ids.iter_mut().for_each(show),
+            EventPayload::TestOutcome(tests) => tests.outcomes.iter_mut().for_each(|test| show(&mut test.id)),
+            // As in pytest, warnings name the ids of the root.
+            _ => {}
+        }
+        Cow::Owned(seen)
     }
 
     /// Number of failures, as pytest counts them for its limits.

@@ -75,6 +75,7 @@ pub(crate) async fn once(
     let mut report = Report::new(root, ids.clone());
     report.all = (options.for_agent || sections::wants_all(&options.output)).then(Vec::new);
     let style = style.with_colour(options.output.color.as_deref());
+    report.folder = options.engine.folder.clone().filter(|_| !options.json && !options.for_agent);
     report.has_terminal = options.has_terminal;
     report.continues = options.continue_on_collection_errors;
     report.limit = request::limit(options);
@@ -216,14 +217,15 @@ async fn follow_log(
             text_before_heading(&mut events, &control.run_id);
         }
         for event in &events {
-            if report.apply(&event.payload, &control.run_id) {
-                if let EventPayload::RunStarted(start) = &event.payload
+            let payload = &*report.with_shown_ids(&event.payload);
+            if report.apply(payload, &control.run_id) {
+                if let EventPayload::RunStarted(start) = payload
                     && !start.output_options.is_empty()
                     && progress.follow(&start.output_options)
                 {
                     report.all.get_or_insert_default();
                 }
-                progress.show(&event.payload, report, out)?;
+                progress.show(payload, report, out)?;
             }
             if control.crashes.is_passed(report) {
                 control.stop_after_crashes(progress).await;

@@ -341,7 +341,7 @@ impl<'a> Progress<'a> {
             Display::Json => {
                 for error in &report.errors {
                     let message = first_line(&error.message);
-                    self.note(&format!("{}:{}: {message}", error.path, error.line));
+                    self.note(&format!("{}:{}: {message}", report.shown(&error.path), error.line));
                 }
                 if !report.left_out.is_empty() {
                     self.note(&report.left_out);

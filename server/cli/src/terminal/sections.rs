@@ -126,6 +126,7 @@ pub(crate) fn slowest(text: &mut String, report: &Report, options: &OutputOption
     let known = all.len();
     all.retain(|(milliseconds, ..)| *milliseconds >= least.as_secs_f64() * 1000.0);
     for (milliseconds, phase, id) in &all {
+        let id = report.id_of_root(id);
         line(text, &format!("{:.2}s {phase:<8} {id}", milliseconds / 1000.0));
     }
     if all.len() < known {

@@ -51,7 +51,8 @@ pub(crate) fn summary(report: &Report, options: &OutputOptions, style: Style) ->
             'f' => lines.extend(short(&failures)),
             'E' => {
                 lines.extend(report.errors.iter().map(|error| {
-                    let short = format!("{} {} - {}", word("error"), error.path, first_line(&error.message));
+                    let short =
+                        format!("{} {} - {}", word("error"), report.shown(&error.path), first_line(&error.message));
                     colour_first_word(&short, Paint::Red, style)
                 }));
                 lines.extend(short(&errors));

@@ -44,6 +44,8 @@ pub(crate) struct Launcher {
     pub next_run_folder: AtomicU32,
     /// Interpreters share this process's standard streams and process group.
     pub terminal: bool,
+    /// The folder in which its sessions run, if that is not the root.
+    pub folder: Option<PathBuf>,
     pub env: Mutex<BTreeMap<String, String>>,
     pub relays: StdioRelays,
     /// The live interpreters of this project; `None` after it has closed.
@@ -260,6 +262,7 @@ impl Launcher {
             cache_dir: self.cache_dir.to_string_lossy().into(),
             tmp_dir: self.tmp_dir.to_string_lossy().into(),
             terminal: self.terminal,
+            folder: self.folder.as_ref().map(|folder| folder.to_string_lossy().into()),
             preload: preload.modules.clone(),
             harmless: Vec::new(),
             unsafe_names: preload.unfit.iter().cloned().collect(),

@@ -31,6 +31,9 @@ pub(crate) struct Boot {
     /// The user's terminal is at its standard streams.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub terminal: bool,
+    /// The folder in which its sessions run, if that is not the root.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
     /// Third-party modules to import before the first fork, in this order.
     pub preload: Vec<String>,
     /// Plugins to regard as safe to fork, in addition to the worker's own list.

@@ -35,7 +35,8 @@ impl Bench {
 
     fn resting(folder: TempDir, cache: &str, resident: bool, rest_after: std::time::Duration) -> Self {
         let (cache_dir, state_dir) = (folder.path().join(cache), folder.path().join("state"));
-        let config = EngineConfig { cache_dir: cache_dir.clone(), state_dir, resident, terminal: false, rest_after };
+        let config =
+            EngineConfig { cache_dir: cache_dir.clone(), state_dir, resident, rest_after, ..EngineConfig::for_user() };
         let engine = Engine::start(config).unwrap();
         worker_cache::add_compiled(&cache_dir);
         Bench { session: engine.session(), engine, folder }
