@@ -114,7 +114,7 @@ async fn options_of_a_run_reach_the_engine() {
     client.command("pytestLens.run", argument).await.unwrap();
     let asked = serde_json::to_value(&client.engine.asked("run_stream")[0]).unwrap();
     assert_snapshot!(client.clean(&asked.to_string()), @r#"
-    {"type":"run_stream","context_id":"context-repo","node_ids":["test_a.py"],"workers":2,"maxfail":1,"options":{"keyword":"a","marker":"b","arguments":["-s"],"run_disabled":true,"timeout_ms":9,"reruns":2,"source":"editor","auto_workers":false,"coverage":false,"until_failure":null,"first":[],"whole_files":false,"ends_with_session":false,"full_reports":false,"timings":false,"phase_durations":false,"executor":null}}
+    {"type":"run_stream","context_id":"context-repo","node_ids":["test_a.py"],"workers":2,"maxfail":1,"options":{"keyword":"a","marker":"b","arguments":["-s"],"run_disabled":true,"timeout_ms":9,"reruns":2,"source":"editor","auto_workers":false,"coverage":false,"until_failure":null,"first":[],"in_order_of":[],"whole_files":false,"ends_with_session":false,"full_reports":false,"timings":false,"phase_durations":false,"executor":null}}
     "#);
 }
 
