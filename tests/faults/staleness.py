@@ -110,7 +110,7 @@ class Steps:
             if paths and not project.expected(paths) and _tells(str(error), broken.values()):
                 return
             raise WrongError(f"{paths}: {error}") from error
-        self.lab.check_run(paths, run, self._kept(paths))
+        self.lab.check_run(paths, run)
         if set(run.broken) != set(broken) or not all(
             _tells(message, [broken[path]]) for path, message in run.broken.items()
         ):
@@ -118,15 +118,6 @@ class Steps:
         good = set(run.finals.values()) <= {"passed", "skipped"} and not broken
         if (run.status == "passed") != good:
             raise WrongError(f"{run.status}: {run.messages}")
-
-    def _kept(self, paths: list[str]) -> dict[str, str]:
-        """The outcomes if reused fixtures have read other data, which they may have."""
-        expected = self.project.expected(paths)
-        if "fixtureReuse" in self.lab.settings:
-            for test, outcome in expected.items():
-                if self.project.source(test) == "session" and outcome != "skipped":
-                    expected[test] = "failed" if outcome == "passed" else "passed"
-        return expected
 
     def _broken_conftest(self) -> None:
         """A conftest that can't be imported lets nothing pass, and no longer than it is there."""
@@ -162,11 +153,11 @@ class Steps:
             event = json.loads(line)
             for one in event.get("outcomes", ()):
                 outcomes[one["id"]] = one["outcome"]
-        expected, kept = self.project.expected([]), self._kept([])
+        expected = self.project.expected([])
         wrong = {
             test: (outcome, expected.get(test))
             for test, outcome in outcomes.items()
-            if outcome not in (expected.get(test), kept.get(test))
+            if outcome != expected.get(test)
         }
         must = self._must_run(expected) if option == "--affected" else set()
         if wrong or must - set(outcomes) or done.returncode not in (0, 1, 2, 5):

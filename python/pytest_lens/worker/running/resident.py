@@ -20,12 +20,14 @@ from ..processes import after_fork
 from ..reports.verdict import VerdictBuilder
 from ..state import Worker
 from ..unpatched import os
+from ..watching.kept_reads import KeptReads
 from ..watching.snapshot import Snapshot
 from ..wire import EngineGone, Message
 from . import reload_modules
 from .run_loop import RunLoop, kill_and_exit
 
 _DEPTHS = {"session": 0, "package": 1, "module": 2, "class": 3}
+_NEVER = 4
 
 
 def _depth(node: Any) -> int:
@@ -35,14 +37,17 @@ def _depth(node: Any) -> int:
         return 1
     if isinstance(node, pytest.File):
         return 2
-    return 3 if isinstance(node, pytest.Class) else 4
+    return 3 if isinstance(node, pytest.Class) else _NEVER
 
 
 class KeptFixtures:
     """Which nodes stay set up between runs."""
 
-    def __init__(self, session: Any) -> None:
+    def __init__(self, worker: Worker, session: Any) -> None:
+        self._worker = worker
         self._session = session
+        self.reads = KeptReads((worker.boot.cache_dir, worker.boot.tmp_dir))
+        session.config.pluginmanager.register(self, "pytest-lens-kept-fixtures")
         self._deepest = 0
         self._limit = 0
 
@@ -50,6 +55,26 @@ class KeptFixtures:
         """Set the scopes that stay, wider ones included, and the limit of failures of a run."""
         self._deepest = max((_DEPTHS.get(scope, 0) for scope in scopes), default=0)
         self._limit = limit
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_fixture_setup(self, fixturedef: Any) -> Iterator[None]:
+        """Report what a fixture that stays reads, before a test uses it; also of one that fails."""
+        if _DEPTHS.get(fixturedef.scope, _NEVER) > self._deepest:
+            yield
+            return
+        with self.reads.of_fixture():
+            yield
+        self._send_reads()
+
+    def _send_reads(self) -> None:
+        factory = getattr(self._session.config, "_tmp_path_factory", None)
+        for name in ("_given_basetemp", "_basetemp"):
+            folder = getattr(factory, name, None)
+            if folder is not None:
+                self.reads.ignore(str(folder))
+        message = self.reads.take()
+        if message is not None:
+            self._worker.send(message)
 
     def check(self) -> None:
         """Raise at the limit of failures: pytest itself would tear everything down at it."""
@@ -73,6 +98,8 @@ class KeptFixtures:
             node = self._last(stack)
             if node is not stack[-1]:
                 self.tear_down_to(node)
+        self.reads.add_modules()
+        self._send_reads()
 
     def tear_down_to(self, node: Any) -> None:
         """Tear down fixtures of earlier tests that `node` and its parents do not have."""
@@ -136,7 +163,7 @@ class Resident:
         self._session = session
         self._verdicts = verdicts
         self._builder = builder
-        self._kept_fixtures = KeptFixtures(session)
+        self._kept_fixtures = KeptFixtures(worker, session)
         self._modules = reload_modules.Modules(worker, session, snapshot, self._kept_fixtures)
         self._maxfail = session.config.option.maxfail
         self._by_id = builder.by_id(session.items)
@@ -154,7 +181,8 @@ class Resident:
             prepare(session, message, self._by_id)
             loop = RunLoop(self._worker, self._verdicts, self._by_id, self._kept_fixtures)
             loop.prepare(message, session.items)
-            loop.run(session)
+            with self._kept_fixtures.reads.of_modules():
+                loop.run(session)
             message = self._wait()
 
     def _reset_session(self) -> None:

@@ -19,8 +19,8 @@ from . import audit_hook, disk_state, environ_changes, program_files
 from .disk_state import DIGEST, Folder, Stat
 from .stat_watch import StatWatch
 
-_WRITES = os.O_WRONLY | os.O_RDWR
-_IGNORED = ("/proc/", "/sys/", "/dev/")
+WRITES = os.O_WRONLY | os.O_RDWR
+IGNORED = ("/proc/", "/sys/", "/dev/")
 
 _active: Snapshot | None = None
 _watches = False
@@ -70,7 +70,7 @@ class Snapshot:
         """`own`: the folders in which the engine and the worker keep their files."""
         self._root = root.rstrip(os.sep) + os.sep
         own_files = tuple(os.path.abspath(path) + os.sep for path in own)
-        self._ignored = (*_IGNORED, *own_files, own_code.FOLDER)
+        self._ignored = (*IGNORED, *own_files, own_code.FOLDER)
         self._clear()
         self._before: set[str] = set()
         self._searched: set[str] = set()
@@ -145,10 +145,8 @@ class Snapshot:
             for path in program_files.database_files(args[0]):
                 self._look_or_read(path)
                 self._written.add(path)
-        elif event in _CHANGES:
-            self._written |= {
-                os.path.abspath(os.fsdecode(path)) for path in args[: _CHANGES[event]]
-            }
+        elif event in CHANGES:
+            self._written |= {os.path.abspath(os.fsdecode(path)) for path in args[: CHANGES[event]]}
         else:
             self.environment.changed(args[0])
 
@@ -161,7 +159,7 @@ class Snapshot:
         reads = mode.startswith("r") or "+" in mode if mode is not None else _reads(flags)
         if reads and (mode is None or not mode.startswith("w")):
             self._look_or_read(path)
-        if flags & _WRITES:
+        if flags & WRITES:
             self._written.add(path)
 
     def _opened_in_folder(self, path: str, flags: int) -> None:
@@ -219,7 +217,7 @@ class Snapshot:
         if isinstance(path, int):
             path = os.readlink(f"/proc/self/fd/{path}")
         path = os.path.abspath(os.fsdecode(path))
-        self._note_dir(path, "all" if _by_project() else "shown")
+        self._note_dir(path, "all" if by_project(4) else "shown")
 
     def _note_dir(self, path: str, names: str = "shown") -> None:
         known = self._dirs.get(path)
@@ -329,9 +327,12 @@ def _reads(flags: int) -> bool:
     return not flags & os.O_WRONLY and not flags & os.O_TRUNC
 
 
-def _by_project() -> bool:
-    """Whether the project lists a folder, and not the import system or pytest."""
-    frame: Any = sys._getframe(5)  # past the audit hook
+def by_project(depth: int) -> bool:
+    """Whether the project lists a folder, and not the import system or pytest.
+
+    `depth`: the frames between this one and the one that lists.
+    """
+    frame: Any = sys._getframe(depth + 1)
     while frame is not None:
         path = frame.f_code.co_filename
         if path.startswith("<frozen importlib"):
@@ -344,7 +345,7 @@ def _by_project() -> bool:
 
 
 # Events of changes on disk, with how many of their arguments are paths.
-_CHANGES = {
+CHANGES = {
     "os.remove": 1,
     "os.rename": 2,
     "os.truncate": 1,
@@ -355,7 +356,7 @@ _CHANGES = {
     "os.utime": 1,
 }
 _WATCHED = frozenset(("open", "os.listdir", "os.scandir", "os.putenv", "os.unsetenv"))
-_WATCHED |= {"sqlite3.connect", *program_files.EVENTS, *_CHANGES}
+_WATCHED |= {"sqlite3.connect", *program_files.EVENTS, *CHANGES}
 
 
 def _audit(event: str, args: tuple[Any, ...]) -> None:

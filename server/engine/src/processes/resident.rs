@@ -10,8 +10,7 @@ use crate::processes::collected_session::CollectedSession;
 use crate::processes::disk_snapshot::{Changes, Snapshot};
 use crate::processes::invalidation::{Invalidation, ProjectFiles, judge};
 use crate::processes::resident_pool::ResidentPool;
-use crate::processes::runner::Runner;
-use crate::processes::worker_protocol::WireRead;
+use crate::processes::runner::{Read, Runner};
 
 /// A runner, and its state as a resident.
 pub(crate) struct Resident {
@@ -23,6 +22,8 @@ pub(crate) struct Resident {
 pub(crate) struct ResidentState {
     /// Everything that its session has read.
     pub snapshot: Snapshot,
+    /// Its reads for fixtures and for modules while it ran tests.
+    pub kept_reads: Snapshot,
     /// Test modules to reload in its next run.
     pub changed: Vec<String>,
     pub scopes: Vec<String>,
@@ -49,12 +50,16 @@ impl ResidentState {
         self.lease.slot
     }
 
-    /// Adds later reads of its session.
-    pub(crate) fn add(&mut self, read: WireRead) {
-        self.snapshot.add(Snapshot::new(read));
+    /// Adds later reads.
+    pub(crate) fn add(&mut self, read: Read) {
+        match read {
+            Read::Collecting(read) => self.snapshot.add(Snapshot::new(read)),
+            // The worker reports each path once, so the state in which it was read first counts.
+            Read::Running(read) => self.kept_reads.add(Snapshot::new(read)),
+        }
     }
 
-    /// The consequence of the changes since its session's last read. Blocks.
+    /// The consequence of the changes since its reads. Blocks.
     pub(crate) fn judge(
         &mut self,
         project: &ProjectFiles<'_>,
@@ -62,7 +67,10 @@ impl ResidentState {
     ) -> (Changes, Invalidation) {
         let changes = self.snapshot.changes();
         let invalidation = if self.collected.base.is_unchanged() {
-            judge(project, &self.snapshot, &changes, rules)
+            match judge(project, &self.snapshot, &changes, rules) {
+                Invalidation::Stays(_) if !self.kept_reads.is_fresh() => Invalidation::EndsBeforeNextRun,
+                invalidation => invalidation,
+            }
         } else {
             Invalidation::Ends
         };

@@ -139,6 +139,7 @@ impl ResidentPool {
         let snapshot = if collected.is_shared() || is_exclusive { collected.snapshot() } else { Snapshot::default() };
         let state = ResidentState {
             snapshot,
+            kept_reads: Snapshot::default(),
             changed: Vec::new(),
             scopes,
             lease,

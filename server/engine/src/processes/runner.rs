@@ -21,6 +21,14 @@ pub(crate) struct Runner {
     origin: Origin,
 }
 
+/// The reads of a runner.
+pub(crate) enum Read {
+    /// While its session collected.
+    Collecting(WireRead),
+    /// For fixtures that stay and for modules, while it ran tests.
+    Running(WireRead),
+}
+
 /// The source of a runner.
 enum Origin {
     /// A fork of the collected session.
@@ -91,7 +99,7 @@ impl Runner {
     }
 
     /// As [`Runner::is_gone`], for one that may have read more meanwhile.
-    pub(crate) fn drain(&mut self, mut read: impl FnMut(WireRead)) -> bool {
+    pub(crate) fn drain(&mut self, mut read: impl FnMut(Read)) -> bool {
         while let Ok(event) = self.events.try_recv() {
             match event {
                 ProcessEvent::Message(message) => self.note(*message).into_iter().for_each(&mut read),
@@ -101,15 +109,16 @@ impl Runner {
         !self.process.is_usable()
     }
 
-    /// Records the runner's reports about itself. Returns its session's reads, if the message has any.
-    pub(crate) fn note(&mut self, message: FromWorker) -> Option<WireRead> {
+    /// Records the runner's reports about itself. Returns the reads, if the message has any.
+    pub(crate) fn note(&mut self, message: FromWorker) -> Option<Read> {
         match message {
             FromWorker::RunnerReady { stacks, read } => {
                 self.stacks = stacks;
                 self.is_ready = true;
-                Some(read)
+                Some(Read::Collecting(read))
             }
-            FromWorker::Reread(read) => Some(read),
+            FromWorker::Reread(read) => Some(Read::Collecting(read)),
+            FromWorker::KeptReads(read) => Some(Read::Running(read)),
             _ => None,
         }
     }

@@ -352,6 +352,8 @@ pub(crate) enum FromWorker {
     },
     /// Further reads of a resident that collected more.
     Reread(WireRead),
+    /// The reads of a resident while it set up fixtures that stay, and the modules that its tests imported.
+    KeptReads(WireRead),
     Missing {
         indices: Vec<usize>,
     },

@@ -40,6 +40,8 @@ mod init;
 #[cfg(test)]
 mod interleavings;
 #[cfg(test)]
+mod kept_reads;
+#[cfg(test)]
 mod list;
 #[cfg(test)]
 mod nested;
