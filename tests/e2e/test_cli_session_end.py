@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from command_line import lens
+from command_line import Told, lens, plain
 from world import DEADLINE, Project, World, binary
 
 GOOD = "def test_good():\n    pass\n"
@@ -194,6 +195,87 @@ def test_session_fixtures_are_torn_down_after_an_exit(
     project = Project(tmp_path / "project", {"test_it.py": FIXTURE.format(end)})
     assert lens(world, "run", cwd=project.root).status == 2
     assert (project.root / "stopped.txt").exists()
+
+
+BREAKS = """
+    import pytest
+
+    @pytest.fixture
+    def exits():
+        pytest.exit("in a fixture", returncode=7)
+
+    @pytest.fixture
+    def exits_at_the_end():
+        yield
+        pytest.exit("at the end", returncode=0)
+
+    @pytest.fixture
+    def interrupts_at_the_end():
+        yield
+        raise KeyboardInterrupt
+
+    def test_first():
+        print("first")
+
+    def test_exit():
+        pytest.exit("why")
+
+    def test_interrupt():
+        print("printed")
+        raise KeyboardInterrupt
+
+    @pytest.mark.xfail
+    def test_expected():
+        pytest.exit("as expected", returncode=0)
+
+    def test_set_up(exits):
+        pass
+
+    def test_exits_late(exits_at_the_end):
+        pass
+
+    def test_interrupts_late(interrupts_at_the_end):
+        pass
+
+    def test_hook():
+        pass
+
+    def test_last():
+        pass
+"""
+BREAKING_HOOK = """
+    import pytest
+
+    def pytest_runtest_logreport(report):
+        if report.when == "call" and "test_hook" in report.nodeid:
+            pytest.exit("in a hook")
+"""
+
+
+@pytest.mark.parametrize("words", ["", "-v", "-q -rA", "-x", "--tb=no"])
+@pytest.mark.parametrize(
+    "name",
+    ["exit", "interrupt", "expected", "set_up", "exits_late", "interrupts_late", "hook"],
+)
+def test_a_test_ends_the_session_as_in_pytest(
+    world: World, tmp_path: Path, name: str, words: str
+) -> None:
+    if name not in ("exit", "interrupts_late") and words not in ("", "-v"):
+        pytest.skip("two ways show that the options count")
+    files = {"test_it.py": BREAKS}
+    project = Project(tmp_path / "project", {**files, "conftest.py": BREAKING_HOOK})
+    options = [*words.split(), "-k", f"first or test_{name} or last"]
+    expected = plain(world, project.root, *options)
+    ours = lens(world, "run", *options, "-p", "no:cacheprovider", cwd=project.root)
+
+    def shown(told: Told) -> list[str]:
+        # The tests that did not run are counted by us alone.
+        text = re.sub(r"(, \d+ not run)|( in \d.*s( =+)?$)", "", told.out, flags=re.MULTILINE)
+        text = re.sub(r"^=+ (?=\d)", "", text, flags=re.MULTILINE)
+        return [line for line in text.splitlines() if not line.startswith("platform ")]
+
+    assert shown(ours) == shown(expected), ours
+    assert ours.status == expected.status
 
 
 def test_session_fixtures_are_torn_down_after_an_interrupt(world: World, tmp_path: Path) -> None:

@@ -84,6 +84,11 @@ def described(report: Any, result: Any, subtest: int | None) -> tuple[Message | 
         return None, False
 
 
+def usual(report: Any) -> Message | None:
+    """The status that pytest's own hooks give a report of a test, if it has one."""
+    return described(report, _usual(report, None, ()), None)[0]
+
+
 def _usual(report: Any, subtest: int | None, result: tuple[Any, ...]) -> tuple[Any, ...]:
     """The result of pytest's own hooks; `result`: the present one."""
     if subtest is not None:

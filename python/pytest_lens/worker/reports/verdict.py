@@ -6,6 +6,7 @@ reports; those that reach `pytest_runtest_logreport` count.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator
 from io import StringIO
 from types import TracebackType
@@ -164,10 +165,28 @@ class VerdictBuilder:
             ]
         if self._whole and crash is None:
             verdict["reports"] = self._whole
-        if self._has_unusual_status and crash is None:
+        if isinstance(crash, (KeyboardInterrupt, pytest.exit.Exception)):
+            # It ends the session: pytest shows no report of it, only those that came before.
+            verdict["statuses"] = self._shown_before(crash)
+        elif self._has_unusual_status and crash is None:
             verdict["statuses"] = self._statuses
         self._new_attempt()
         return verdict
+
+    def _shown_before(self, crash: BaseException) -> list[Message]:
+        if self._shown is not None:
+            return self._statuses
+        reports = list(self._reports.values())
+        reported = None
+        for frame, _ in traceback.walk_tb(crash.__traceback__):
+            if frame.f_code.co_name == "call_and_report":
+                reported = frame.f_locals.get("report")
+            # A conftest's hook raised it: the terminal got the report before, and we did not.
+            elif frame.f_code.co_name == "pytest_runtest_logreport" and reported is not None:
+                reports += [reported] if reported not in reports else []
+                break
+        usual = [shown_status.usual(report) for report in reports]
+        return [status for status in usual if status is not None]
 
     def overdue(
         self, item: Any, message: str, text: str, trace: TracebackType | None, ms: float

@@ -255,6 +255,22 @@ impl Report {
         tests
     }
 
+    /// The test whose `pytest.exit` or `KeyboardInterrupt` ended the session, with pytest's name of the exception.
+    pub(crate) fn interrupting(&self) -> Option<(&TestOutcome, String)> {
+        // pytest shows no report of such a test, or only those that came before.
+        let is_shown = |test: &&TestOutcome| {
+            test.statuses.as_ref().is_none_or(|all| all.iter().any(|one| matches!(&*one.category, "failed" | "error")))
+        };
+        let test = self.failures.iter().rev().find(|test| !is_shown(test))?;
+        let message = test.message.as_deref()?;
+        let raised = match message.split(':').next()? {
+            "Exit" => format!("_pytest.outcomes.{message}"),
+            "KeyboardInterrupt" => message.to_owned(),
+            _ => return None,
+        };
+        Some((test, raised))
+    }
+
     /// The request was refused while the inventory has these errors: takes those in selected files.
     pub(crate) fn refuse(&mut self, inventory: &[CollectError]) {
         let errors = inventory.iter().map(|error| FileError::new(error, &self.root));

@@ -219,10 +219,9 @@ impl<'a> Progress<'a> {
             Display::Json | Display::Agent | Display::Quiet => Ok(()),
             // Tests that a limit or a stop left out are counted, not listed.
             Display::Lines
-                if outcome
-                    .message
-                    .as_deref()
-                    .is_some_and(|why| outcome.outcome == "not_run" && why.starts_with("the run ")) =>
+                if outcome.message.as_deref().is_some_and(|why| {
+                    outcome.outcome == "not_run" && (why.starts_with("the run ") || report.interrupting().is_some())
+                }) =>
             {
                 Ok(())
             }
@@ -244,6 +243,10 @@ impl<'a> Progress<'a> {
                     let painted = status.paint(status.word, self.style);
                     let text = line(&outcome.id, status.word, &painted, status.reason, &part, level, self.style);
                     writeln!(out, "{text}")?;
+                }
+                // It has ended the session: pytest has no word for it.
+                if outcome.statuses.as_ref().is_some_and(Vec::is_empty) && is_failure(&outcome.outcome) {
+                    writeln!(out, "{} ", outcome.id)?;
                 }
                 Ok(())
             }
@@ -328,7 +331,10 @@ impl<'a> Progress<'a> {
             Display::Quiet if report.have_run() > 0 && !self.options.is_quiet() => writeln!(out)?,
             Display::Dots(dots) => {
                 let done = Done { count: report.have_run() - report.hidden, total: report.total };
-                let is_whole = report.have_run() >= report.total;
+                // A test that ended the session broke off its line.
+                let is_broken = report.interrupting().is_some();
+                let is_whole = !is_broken && report.have_run() >= report.total;
+                let done = Done { count: done.count.max(usize::from(is_broken)), ..done };
                 let text = dots.borrow_mut().end(done, is_whole, colour(report, 0));
                 write!(out, "{text}")?;
             }

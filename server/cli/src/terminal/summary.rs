@@ -11,6 +11,7 @@ use super::outcome_words::word;
 use super::text::{colour_first_word, first_line, line, short_line};
 use super::timings::table;
 use super::{plugin_summaries, sections};
+use crate::failure::exit;
 use crate::options::arguments::OutputOptions;
 use crate::results::report::Report;
 use crate::style::{Paint, Style};
@@ -18,6 +19,11 @@ use crate::style::{Paint, Style};
 /// Errors, failures, the slowest tests, the short summary and the closing line.
 pub(crate) fn summary(report: &Report, options: &OutputOptions, style: Style) -> String {
     let mut text = String::new();
+    let has_summary = matches!(report.status(), exit::OK | exit::FAILED | exit::INTERRUPTED | 4 | exit::NO_TESTS);
+    if report.interrupting().is_some() && !has_summary {
+        ending(&mut text, report, options, style);
+        return text;
+    }
     if options.no_summary {
         plugin_summaries::sections(&mut text, report, style);
         ending(&mut text, report, options, style);
@@ -71,7 +77,10 @@ pub(crate) fn summary(report: &Report, options: &OutputOptions, style: Style) ->
 
 /// Why the run ended early, what was left out, and the counts.
 fn ending(text: &mut String, report: &Report, options: &OutputOptions, style: Style) {
-    if let Some(limit) = report.limit.filter(|limit| report.failed() + report.errors.len() >= *limit as usize) {
+    let (raised, is_before) = (raised(report, style), report.status() == exit::INTERRUPTED);
+    if let Some(raised) = raised.as_ref() {
+        text.push_str(if is_before { raised } else { "" });
+    } else if let Some(limit) = report.limit.filter(|limit| report.failed() + report.errors.len() >= *limit as usize) {
         line(text, &style.paint(Paint::Red, &style.rule('!', &format!("stopping after {limit} failures"))));
     } else if report.step.is_some_and(|step| report.failed() >= step as usize) {
         let why = "Interrupted: Test failed, continuing from this test next run.";
@@ -85,6 +94,7 @@ fn ending(text: &mut String, report: &Report, options: &OutputOptions, style: St
     };
     let is_no_interruption = report.continues || report.fails_by_collection();
     let interruption = interruption.filter(|reason| !(is_no_interruption && is_about_collection(reason)));
+    let interruption = interruption.filter(|_| raised.is_none());
     if let Some(reason) = interruption.filter(|reason| !plugin_summaries::contain(report, reason)) {
         line(text, &style.paint(Paint::Red, &style.rule('!', &reason)));
     }
@@ -96,6 +106,25 @@ fn ending(text: &mut String, report: &Report, options: &OutputOptions, style: St
     if options.level() > -2 {
         closing(text, report, options, style);
     }
+    // As in pytest, if the test asked for another exit status.
+    text.push_str(raised.as_deref().filter(|_| !is_before).unwrap_or_default());
+}
+
+/// pytest's lines on the exception of a test that ended the session.
+fn raised(report: &Report, style: Style) -> Option<String> {
+    let (test, raised) = report.interrupting()?;
+    let mut text = String::new();
+    line(&mut text, &style.rule('!', &raised));
+    if raised.contains("KeyboardInterrupt") {
+        if let Some(place) = &test.location {
+            let path = place.uri.strip_prefix("file://").unwrap_or(&place.uri);
+            let place = format!("{path}:{}: {}", place.range.start.line + 1, first_line(&raised));
+            line(&mut text, &style.paint(Paint::Yellow, &place));
+        }
+        let hint = "(to show a full traceback on KeyboardInterrupt use --full-trace)";
+        line(&mut text, &style.paint(Paint::Yellow, hint));
+    }
+    Some(text)
 }
 
 /// The table of `--timings`, if the run was measured.
