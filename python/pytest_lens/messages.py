@@ -1570,7 +1570,8 @@ class TestOutcome(TypedDict):
     * ``node``: The node of a cluster on which it ran.
     * ``statuses``: How pytest shows its reports, in order, if a hook of the project or of a plugin
       gives one another category, letter or word than pytest does. Usual ones of subtests are left
-      out.
+      out. Of a test that ended the session (``pytest.exit``, ``KeyboardInterrupt``), those of its
+      reports before that.
     """
 
     id: str

@@ -154,3 +154,29 @@ def test_a_warning_elsewhere_has_pytests_path(world: World, tmp_path: Path) -> N
     place = re.compile(r"^\S*_pytest/config/__init__.py:\d+$", re.MULTILINE)
     found = [place.findall(told.out) for told in (lens(world, "run", cwd=project.root),)]
     assert found == [place.findall(plain(world, project.root).out)] and found[0]
+
+
+@pytest.mark.parametrize("words", ["", "-v", "-q -n1"])
+def test_a_skip_in_a_teardown_counts_as_in_pytest(world: World, tmp_path: Path, words: str) -> None:
+    tests = """
+        import pytest
+
+        @pytest.fixture
+        def left():
+            yield
+            pytest.skip("not torn down")
+
+        def test_good(left):
+            pass
+
+        def test_bad(left):
+            assert 0
+
+        def test_last():
+            pass
+    """
+    project = Project(tmp_path / "project", {"test_it.py": tests})
+    expected = plain(world, project.root, *words.replace("-n1", "").split())
+    _same(lens(world, "run", *words.split(), cwd=project.root), expected)
+    listed = lens(world, "run", "-rs", cwd=project.root).out
+    assert listed.count("SKIPPED [2] test_it.py: not torn down") == 1, listed

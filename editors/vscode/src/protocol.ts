@@ -538,7 +538,7 @@ export interface TestOutcome {
   stale?: boolean;
   /** The node of a cluster on which it ran. */
   node?: string;
-  /** How pytest shows its reports, in order, if a hook of the project or of a plugin gives one another category, letter or word than pytest does. Usual ones of subtests are left out. */
+  /** How pytest shows its reports, in order, if a hook of the project or of a plugin gives one another category, letter or word than pytest does. Usual ones of subtests are left out. Of a test that ended the session (`pytest.exit`, `KeyboardInterrupt`), those of its reports before that. */
   statuses?: ReportStatus[];
 }
 

@@ -237,7 +237,8 @@ pub struct TestOutcome {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
     /// How pytest shows its reports, in order, if a hook of the project or of a plugin gives one another category, letter
-    /// or word than pytest does. Usual ones of subtests are left out.
+    /// or word than pytest does. Usual ones of subtests are left out. Of a test that ended the session (`pytest.exit`,
+    /// `KeyboardInterrupt`), those of its reports before that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub statuses: Option<Vec<ReportStatus>>,
 }

@@ -236,7 +236,7 @@
 ---@field phaseDurations? pytest_lens.PhaseDurations The durations of the phases that ran; only in a run with `phase_durations`.
 ---@field stale? boolean Set if the outcome comes from the history, and something that the test depends on has changed since.
 ---@field node? string The node of a cluster on which it ran.
----@field statuses? pytest_lens.ReportStatus[] How pytest shows its reports, in order, if a hook of the project or of a plugin gives one another category, letter or word than pytest does. Usual ones of subtests are left out.
+---@field statuses? pytest_lens.ReportStatus[] How pytest shows its reports, in order, if a hook of the project or of a plugin gives one another category, letter or word than pytest does. Usual ones of subtests are left out. Of a test that ended the session (`pytest.exit`, `KeyboardInterrupt`), those of its reports before that.
 
 ---Tests have an outcome.
 ---@class pytest_lens.TestOutcomes

@@ -185,8 +185,7 @@ class VerdictBuilder:
             elif frame.f_code.co_name == "pytest_runtest_logreport" and reported is not None:
                 reports += [reported] if reported not in reports else []
                 break
-        usual = [shown_status.usual(report) for report in reports]
-        return [status for status in usual if status is not None]
+        return self._usual_statuses(reports)
 
     def overdue(
         self, item: Any, message: str, text: str, trace: TracebackType | None, ms: float
@@ -224,7 +223,15 @@ class VerdictBuilder:
             main = self._failed_by_subtests(failed)
         if teardown is not None and teardown.failed and phase != "teardown":
             main = _with_teardown(main, teardown, self._logged["teardown"])
+        elif teardown is not None and teardown.skipped and self._shown is None:
+            # pytest counts it next to the outcome of the test.
+            main["statuses"] = self._usual_statuses(list(self._reports.values()))
         return main
+
+    @staticmethod
+    def _usual_statuses(reports: list[Any]) -> list[Message]:
+        usual = [shown_status.usual(report) for report in reports]
+        return [status for status in usual if status is not None]
 
     def _has_failed(self) -> bool:
         """Whether the present execution has a report that pytest counts as a failure."""

@@ -238,9 +238,13 @@ fn skipped(report: &Report, style: Style) -> Vec<String> {
     let mut counts: BTreeMap<(&str, u32, String, &str), usize> = BTreeMap::new();
     for test in of(report, "skipped") {
         let file = NodeId::new(&test.id).file();
-        let number = test.location.as_ref().map_or(0, |place| place.range.start.line);
-        let place = test.location.as_ref().map_or_else(|| file.to_owned(), |place| report.place(place));
-        let reason = test.message.as_deref().unwrap_or_default().trim_end();
+        // Of a skip in the teardown the place is not known.
+        let late = test.statuses.iter().flatten().find(|it| it.category == "skipped" && it.phase == Phase::Teardown);
+        let location = test.location.as_ref().filter(|_| late.is_none());
+        let number = location.map_or(0, |place| place.range.start.line);
+        let place = location.map_or_else(|| file.to_owned(), |place| report.place(place));
+        let said = late.map_or(&test.message, |status| &status.reason);
+        let reason = said.as_deref().unwrap_or_default().trim_end();
         *counts.entry((file, number, place, reason)).or_default() += 1;
     }
     let files = report.skipped_files.iter().map(|file| {
