@@ -41,7 +41,18 @@ pub(super) fn option(run: &Run, added: &[String]) -> Option<String> {
     let names_modules = is_about_modules(run) || added_run.is_some_and(|added| is_about_modules(&added));
     let modules =
         (names_modules && run.selectors.iter().any(|selector| may_be_module(selector))).then(|| PYARGS.to_owned());
-    run.by_pytest.clone().or(lists).or(modules).or(of_added)
+    let prints_nothing = has_no_reporter(&run.passed) || has_no_reporter(added);
+    let silent = (prints_nothing && !only_ours).then(|| format!("-p {NO_REPORTER}"));
+    run.by_pytest.clone().or(lists).or(modules).or(silent).or(of_added)
+}
+
+/// Blocks pytest's plugin that prints, and has the options of output.
+const NO_REPORTER: &str = "no:terminal";
+
+/// Whether these words block pytest's reporter.
+fn has_no_reporter(words: &[String]) -> bool {
+    let is_apart = words.windows(2).any(|pair| pair[0] == "-p" && pair[1] == NO_REPORTER);
+    is_apart || words.iter().any(|word| word.strip_prefix("-p") == Some(NO_REPORTER))
 }
 
 const PYARGS: &str = "--pyargs";
@@ -184,6 +195,15 @@ mod tests {
         assert_eq!(option_of("--co --cache-clear"), None);
         assert_eq!(option_of("--co --affected"), None);
         assert_eq!(option_of("-x -- --fixtures"), None);
+    }
+
+    #[test]
+    fn a_run_without_the_reporter_is_left_to_pytest() {
+        assert_eq!(option_of("-p no:terminal test_a.py").as_deref(), Some("-p no:terminal"));
+        assert_eq!(option_of("-pno:terminal").as_deref(), Some("-p no:terminal"));
+        assert_eq!(option_with("-p no:terminal", "-x").as_deref(), Some("-p no:terminal"));
+        assert_eq!(option_of("-p no:terminal --json"), None);
+        assert_eq!(option_of("-p no:terminalx -p no:logging"), None);
     }
 
     #[test]

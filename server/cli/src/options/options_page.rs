@@ -67,6 +67,7 @@ const REMARKS: &[(&str, &str)] = &[
     ("--no-header", "on pipes and with `-v`, where runs begin with pytest's heading"),
     ("--junitxml", "one session runs all tests, and pytest writes the report"),
     ("--cov", "one session runs all tests, and pytest-cov makes the reports and enforces its gates"),
+    ("-p", "a run with `-p no:terminal` is pytest's"),
     ("--pyargs", "a run that names modules is pytest's"),
     ("--keep-duplicates", "a run of the engine has each test once"),
     ("--basetemp", "without pytest-xdist, `-n` is left out"),
