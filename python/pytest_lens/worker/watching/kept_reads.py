@@ -10,13 +10,12 @@ set-up writes itself, nor those in folders that it makes: they would end the pro
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from .. import own_code, site_paths
-from ..unpatched import os
+from ..unpatched import os, tempfile
 from ..wire import Message
 from . import audit_hook, disk_state, program_files, snapshot
 from .disk_state import CTIME, Folder, Stat
