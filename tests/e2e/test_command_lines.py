@@ -263,6 +263,7 @@ LINES = [
     Line("a subfolder", "-q -rN ../../examples .", "tests/unit"),
     Line("a step", "--stepwise tests/bad"),
     Line("no summary", "--no-summary -v tests/bad"),
+    Line("no tracebacks", "--tb=no --junitxml=OUT/junit.xml tests/bad"),
 ]
 
 

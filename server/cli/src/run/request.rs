@@ -171,6 +171,9 @@ fn continued(by_failures: bool, tests: usize) -> Option<String> {
     }
 }
 
+/// The beginnings of options that make pytest's session write a report.
+const REPORTS: [&str; 3] = ["--junitxml", "--junit-xml", "--html"];
+
 /// Arguments for pytest.
 fn arguments(options: &arguments::Run) -> Vec<String> {
     let mut arguments = options.passed.clone();
@@ -184,8 +187,10 @@ fn arguments(options: &arguments::Run) -> Vec<String> {
             arguments.push(format!("-{}", letter.repeat(count.into())));
         }
     }
-    // The style `no` concerns only the text printed here: other readers of the outcomes want the whole.
-    let tb = options.output.tb.iter().filter(|style| *style != "no");
+    // The style `no` concerns only the text printed here: other readers of the outcomes want the whole. Reports have it as
+    // pytest's session does.
+    let writes_reports = options.passed.iter().any(|word| REPORTS.iter().any(|option| word.starts_with(option)));
+    let tb = options.output.tb.iter().filter(|style| *style != "no" || writes_reports);
     arguments.extend(tb.map(|style| format!("--tb={style}")));
     arguments
 }
