@@ -88,6 +88,7 @@ def test_a_test_that_pytest_timeout_ends_is_told_with_its_dump(project: Project)
     session.wait("runner_ready")
     start(session, [*ids, "test_a.py::test_first"])
     base.wait("exited", host=session.name)
+    session.wait_closed()  # its messages have a connection of their own
     quick, by_signal, stuck = session.all("finished")
     assert [quick["outcome"], by_signal["outcome"]] == ["passed", "passed"]
     assert stuck["outcome"] == "timed_out"
