@@ -142,5 +142,6 @@ def test_stacks_are_left_behind_where_pytest_ends_the_process(project: Project) 
     stacks = Path(runner.wait("runner_ready")["stacks"])
     start(runner, ["test_a.py::test_quick", "test_a.py::test_slow"])
     host.wait("exited", host=runner.name)
+    runner.wait_closed()
     assert len(runner.all("finished")) == 1
     assert "in test_slow" in stacks.read_text()

@@ -237,6 +237,7 @@ def test_timeout_leaves_the_stacks_behind(project: Project) -> None:
     assert runner.wait("finished")["i"] == 0
     assert runner.wait("started", i=1)
     host.wait("exited", host=runner.name)
+    runner.wait_closed()
     assert "in test_stuck" in stacks.read_text()
     assert len(runner.all("finished")) == 1
 
@@ -278,6 +279,7 @@ def test_the_clock_goes_on_after_failures_and_forks(project: Project, happens: s
     stacks = Path(runner.wait("runner_ready")["stacks"])
     start(runner, ["test_a.py::test_a"], timeout_ms=500)
     host.wait("exited", host=runner.name)
+    runner.wait_closed()
     assert "in stuck" in stacks.read_text()
     assert not runner.all("finished")
 
