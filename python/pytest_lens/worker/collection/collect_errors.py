@@ -42,7 +42,9 @@ class CollectErrors:
 
     def goes_on(self) -> None:
         """Another collector starts: pytest stops there if it has failures enough."""
-        for error in self.found:
+        for error in reversed(self.found):
+            if "followed" in error:
+                break  # so are those before it
             error["followed"] = True
 
     def _add(self, path: str, line: Any, message: str, longrepr: str) -> None:

@@ -144,9 +144,9 @@ pub(super) fn of_leaf(leaf: &Leaf, request: &RunRequest, part: &PartArguments) -
     let mut options = request.options.clone();
     options.arguments.clone_from(&part.arguments);
     if !leaf.path.is_empty() {
-        options.in_order_of =
-            options.in_order_of.iter().filter_map(|id| inside(id, &leaf.path)).map(str::to_owned).collect();
-        options.first = options.first.iter().filter_map(|id| inside(id, &leaf.path)).map(str::to_owned).collect();
+        for ids in [&mut options.in_order_of, &mut options.first] {
+            *ids = ids.iter().filter_map(|id| inside(id, &leaf.path)).map(str::to_owned).collect();
+        }
     }
     RunRequest {
         node_ids: leaf.ids.clone(),
