@@ -6,10 +6,11 @@ use crate::config::PytestSettings;
 use crate::doctests::doctests;
 use crate::file_paths;
 use crate::literals;
-use crate::model::{FileAnalysis, Pos};
+use crate::model::{FileAnalysis, Outline, Pos, StaticNode};
 use crate::parse::{MAX_LEN, with_tree};
 use crate::scope::Module;
 use crate::text::Lines;
+use ruff_python_ast::ModModule;
 
 /// The kinds of tests that pytest looks for in a file; see [`PytestSettings::role_of`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,13 +41,7 @@ pub fn analyze_as(source: &str, settings: &PytestSettings, role: &FileRole) -> F
     let lines = Lines::new(source);
     with_tree(source, |tree, error| {
         let module = Module::read(tree, &lines);
-        let mut nodes = match &role.doctest_module {
-            Some(name) => doctests(tree, &module, name),
-            None => Vec::new(),
-        };
-        if role.tests {
-            nodes.extend(collect(&module, settings));
-        }
+        let nodes = tests(tree, &module, settings, role);
         let calls = calls::read(tree, &module.names, &lines);
         FileAnalysis {
             nodes,
@@ -59,4 +54,28 @@ pub fn analyze_as(source: &str, settings: &PytestSettings, role: &FileRole) -> F
             syntax_error: error.map(|error| (lines.pos(error.at), error.message)),
         }
     })
+}
+
+/// As [`analyze_as`], for a text that is read again after each key: without what only the rules about a whole project
+/// need, which takes as long as the rest.
+pub fn outline(source: &str, settings: &PytestSettings, role: &FileRole) -> Outline {
+    if source.len() > MAX_LEN {
+        return Outline::default();
+    }
+    let lines = Lines::new(source);
+    with_tree(source, |tree, _| {
+        let module = Module::read(tree, &lines);
+        Outline { nodes: tests(tree, &module, settings, role), defs: module.defs }
+    })
+}
+
+fn tests(tree: &ModModule, module: &Module<'_>, settings: &PytestSettings, role: &FileRole) -> Vec<StaticNode> {
+    let mut nodes = match &role.doctest_module {
+        Some(name) => doctests(tree, module, name),
+        None => Vec::new(),
+    };
+    if role.tests {
+        nodes.extend(collect(module, settings));
+    }
+    nodes
 }

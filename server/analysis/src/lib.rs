@@ -28,12 +28,12 @@ mod settings_file;
 mod text;
 mod words;
 
-pub use analyze::{FileRole, analyze, analyze_as};
+pub use analyze::{FileRole, analyze, analyze_as, outline};
 pub use config::{
     AddedOptions, CONFIG_FILES, ConfigError, PytestSettings, is_config_file, settings_from, settings_with, to_bool,
 };
 pub use file_paths::NamedPath;
-pub use model::{Call, Calls, DefLine, FileAnalysis, Import, NodeKind, Pos, Span, StaticNode, innermost_at};
+pub use model::{Call, Calls, DefLine, FileAnalysis, Import, NodeKind, Outline, Pos, Span, StaticNode, innermost_at};
 pub use nearest::nearest;
 pub use pattern::fnmatch;
 pub use settings_file::{FileProblem, FileSettings, SETTINGS_FILES, is_settings_file, read_settings};

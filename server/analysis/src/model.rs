@@ -140,6 +140,15 @@ pub struct FileAnalysis {
     pub calls: Calls,
 }
 
+/// The tests and definitions of one file's text.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Outline {
+    /// As [`FileAnalysis::nodes`].
+    pub nodes: Vec<StaticNode>,
+    /// As [`FileAnalysis::defs`].
+    pub defs: Vec<DefLine>,
+}
+
 /// A call: its position, and the dotted name of the callee, without aliases.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Call {

@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use pytest_lens_analysis::{
-    FileAnalysis, FileRole, NodeKind, Pos, PytestSettings, Span, analyze, analyze_as, innermost_at,
+    FileAnalysis, FileRole, NodeKind, Outline, Pos, PytestSettings, Span, analyze, analyze_as, innermost_at, outline,
 };
 
 /// Sources with most of the syntax that the reader knows.
@@ -14,9 +14,12 @@ const SOURCES: [&str; 4] = [
     "x = '''\n>>> a\n'''\n\u{c}@deco(\n  1)\ndef test_a(): return (lambda x, *y: [i for i in x])\n\ndel x\nwith open(a) as b, c: \n  def test_b(): ...\n",
 ];
 
+fn role() -> FileRole {
+    FileRole { tests: true, doctest_module: Some("m".to_owned()) }
+}
+
 fn read(source: &str) -> FileAnalysis {
-    let role = FileRole { tests: true, doctest_module: Some("m".to_owned()) };
-    analyze_as(source, &PytestSettings::default(), &role)
+    analyze_as(source, &PytestSettings::default(), &role())
 }
 
 /// A source with some places cut, doubled, or overwritten.
@@ -167,5 +170,11 @@ proptest! {
     #[test]
     fn reading_twice_gives_the_same(source in mutated()) {
         prop_assert_eq!(read(&source), read(&source));
+    }
+
+    #[test]
+    fn an_outline_has_the_tests_of_the_whole(source in mutated()) {
+        let FileAnalysis { nodes, defs, .. } = read(&source);
+        prop_assert_eq!(outline(&source, &PytestSettings::default(), &role()), Outline { nodes, defs });
     }
 }

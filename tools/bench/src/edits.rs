@@ -3,18 +3,14 @@
 
 use super::latency::cold_run;
 use super::projects::Generated;
-use super::{Figure, median};
+use super::{Bench, Figure, median};
 use anyhow::{Context, Result, bail};
-use chores::venv::Venv;
 use pytest_lens_testkit::{LspClient, file_uri};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
-
-/// Edits in a row. The first follows a cold run, which is a pause, and does not count.
-const IN_A_ROW: usize = 5;
 
 /// More files than those for which the engine keeps a session ready.
 const FILES: usize = 6;
@@ -33,23 +29,22 @@ enum Edited {
 }
 
 /// One row for each edited text, with a run of the file that ran last, and of another one.
-pub(crate) fn measure(
-    binary: &Path,
-    venv: &Venv,
-    project: &Generated,
-    state: &Path,
-    rounds: usize,
-) -> Result<Vec<Figure>> {
-    let mut scene = Scene::open(binary, venv, project, state)?;
+pub(crate) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
+    // The first block of edits in a row is a warm-up. In each, the first edit follows a cold run, which is a pause, and
+    // does not count.
+    let (files, in_a_row, warm_up) = bench.pick((25, 5, 1), (2 * FILES, 2, 0));
+    let blocks = bench.rounds.div_ceil(in_a_row - 1) + warm_up;
+    let project = &bench.heavy("edited", files, 40)?;
+    let mut scene = Scene::open(bench, project)?;
     let mut figures = Vec::new();
     let texts =
         [(Edited::Test, "the test"), (Edited::Module, "the module under test"), (Edited::Conftest, "a conftest")];
     for (edited, name) in texts {
         for (stays, file) in [(true, "the file that ran last"), (false, "another file")] {
             let (mut own, mut cold) = (Vec::new(), Vec::new());
-            for _ in 0..rounds.div_ceil(IN_A_ROW - 1) + 1 {
-                cold.push(cold_run(venv, project, &scene.file)?);
-                for number in 0..IN_A_ROW {
+            for _ in 0..blocks {
+                cold.push(cold_run(&bench.venv, project, &scene.file)?);
+                for number in 0..in_a_row {
                     if !stays {
                         scene.go_on();
                     }
@@ -59,8 +54,7 @@ pub(crate) fn measure(
                     }
                 }
             }
-            // The first block is a warm-up.
-            let (own, cold) = (own.split_off(IN_A_ROW - 1), cold.split_off(1));
+            let (own, cold) = (own.split_off(warm_up * (in_a_row - 1)), cold.split_off(warm_up));
             let what = format!("edit of {name} to verdict without a pause, {file}");
             figures.push(Figure::ratio(what, median(own), median(cold), TARGET));
         }
@@ -83,7 +77,7 @@ struct Scene<'a> {
 }
 
 impl<'a> Scene<'a> {
-    fn open(binary: &Path, venv: &Venv, project: &'a Generated, state: &Path) -> Result<Self> {
+    fn open(bench: &Bench, project: &'a Generated) -> Result<Self> {
         let root = &project.root;
         fs::write(root.join(CONFTEST), conftest_text(0))?;
         let first = project.files / 2;
@@ -92,8 +86,8 @@ impl<'a> Scene<'a> {
         for file in &files {
             fs::write(root.join(file), edition_text(&fs::read_to_string(root.join(file))?, 0))?;
         }
-        let settings = json!({"pythonPath": venv.python()});
-        let mut client = editor::start(binary, root, &settings, &state.join("edits"))?;
+        let settings = json!({"pythonPath": bench.venv.python()});
+        let mut client = editor::start(&bench.binary, root, &settings, &bench.state.join("edits"))?;
         for path in files.iter().map(|file| root.join(file)).chain([root.join(CONFTEST), project.module.clone()]) {
             client.did_open(&file_uri(&path)?, &fs::read_to_string(&path)?)?;
         }

@@ -1,10 +1,9 @@
 //! Measures the history: a report over a million outcomes, and writing a run at the same time as it runs.
 
 use super::projects::Generated;
-use super::{Figure, median};
+use super::{Bench, Figure, median, milliseconds};
 use anyhow::{Context, Result, bail};
 use chores::process;
-use chores::venv::Venv;
 use pytest_lens_history::{Attempt, Failure, History, HistoryOptions, Location, Run, Source};
 use pytest_lens_plan::outcome::Outcome;
 use serde_json::json;
@@ -14,59 +13,74 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Ten thousand tests, a hundred runs of each.
-const TESTS: u32 = 10_000;
+/// A hundred runs of each test: enough that a tenth of them is flaky.
 const RUNS: u32 = 100;
 
+/// Reports and writes.
+pub(crate) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
+    let project = bench.plain("small", 25, 40)?;
+    let mut figures = reports(bench, &project)?;
+    figures.push(writing(bench, &project)?);
+    Ok(figures)
+}
+
 /// Rounds, the first of which warm up.
-const ROUNDS: usize = 12;
-const WARM_UP: usize = 2;
+fn rounds(bench: &Bench) -> (usize, usize) {
+    bench.pick((12, 2), (1, 0))
+}
 
 /// A report over a million outcomes: by request from a server that has them in memory, and from a command that reads
 /// the file first.
-pub(crate) fn reports(binary: &Path, venv: &Venv, project: &Generated, state: &Path) -> Result<Vec<Figure>> {
-    let state = state.join("million");
-    fill(&state, &project.root)?;
+fn reports(bench: &Bench, project: &Generated) -> Result<Vec<Figure>> {
+    // Ten thousand tests.
+    let tests = bench.pick(10_000, 100);
+    let (rounds, warm_up) = rounds(bench);
+    let state = bench.state.join("million");
+    fill(&state, &project.root, tests)?;
     let mut cold = Vec::new();
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         let begun = Instant::now();
-        let told = command(binary, &project.root, &state).args(["flaky", "--json"]).output()?;
+        let told = command(&bench.binary, &project.root, &state).args(["flaky", "--json"]).output()?;
         cold.push(begun.elapsed());
-        if told.stdout.iter().filter(|byte| **byte == b'\n').count() != (TESTS / 10) as usize {
+        if told.stdout.iter().filter(|byte| **byte == b'\n').count() != (tests / 10) as usize {
             bail!("a tenth of the tests was to be flaky: {}", String::from_utf8_lossy(&told.stderr));
         }
     }
-    let settings = json!({"pythonPath": venv.python()});
-    let mut client = editor::resume(binary, &project.root, &settings, &state)?;
+    let settings = json!({"pythonPath": bench.venv.python()});
+    let mut client = editor::resume(&bench.binary, &project.root, &settings, &state)?;
     let mut warm = Vec::new();
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         let begun = Instant::now();
         let report = client.execute("pytestLens.flakiness", json!({}))?;
         warm.push(begun.elapsed());
-        if report["totalTracked"] != TESTS {
-            bail!("{TESTS} tests were to be judged, but the report is of {}", report["totalTracked"]);
+        if report["totalTracked"] != tests {
+            bail!("{tests} tests were to be judged, but the report is of {}", report["totalTracked"]);
         }
     }
     client.shutdown()?;
-    let milliseconds = |mut times: Vec<Duration>| median(times.split_off(WARM_UP)).as_secs_f64() * 1e3;
+    let typical = |mut times: Vec<Duration>| milliseconds(median(times.split_off(warm_up)));
     Ok(vec![
-        Figure::limit("flakiness report, 1,000,000 outcomes, warm", milliseconds(warm), 200.0, "ms"),
-        Figure::limit("the same by a command, reading the file", milliseconds(cold), 1000.0, "ms"),
+        Figure::limit("flakiness report, 1,000,000 outcomes, warm", typical(warm), 200.0, "ms"),
+        Figure::limit("the same by a command, reading the file", typical(cold), 1000.0, "ms"),
     ])
 }
 
 /// The share of a run of a thousand tests that writing its outcomes takes, with a history of as many runs before it as
 /// are kept.
-pub(crate) fn writing(binary: &Path, venv: &Venv, project: &Generated, state: &Path) -> Result<Figure> {
-    let state = state.join("writing");
+fn writing(bench: &Bench, project: &Generated) -> Result<Figure> {
+    let (rounds, warm_up) = rounds(bench);
+    let state = bench.state.join("writing");
     if state.exists() {
         fs::remove_dir_all(&state)?;
     }
     let mut shares = Vec::new();
-    for _ in 0..ROUNDS {
-        let mut run = command(binary, &project.root, &state);
+    for _ in 0..rounds {
+        let mut run = command(&bench.binary, &project.root, &state);
         run.args(["run", "--json"]).env("PYTEST_LENS_LOG", "pytest_lens_history=debug").env("NO_COLOR", "1");
-        run.env("VIRTUAL_ENV", venv.python().parent().and_then(Path::parent).context("the interpreter has no folder")?);
+        run.env(
+            "VIRTUAL_ENV",
+            bench.venv.python().parent().and_then(Path::parent).context("the interpreter has no folder")?,
+        );
         let told = run.output()?;
         let (out, log) = (String::from_utf8_lossy(&told.stdout), String::from_utf8_lossy(&told.stderr));
         let end = out.lines().last().context("the run told nothing")?;
@@ -82,7 +96,7 @@ pub(crate) fn writing(binary: &Path, venv: &Venv, project: &Generated, state: &P
         shares.push(Duration::from_micros((micros as f64 / ran * 1e3) as u64));
     }
     // A share as a duration: so many microseconds of a second.
-    let percent = median(shares.split_off(WARM_UP)).as_secs_f64() * 100.0;
+    let percent = median(shares.split_off(warm_up)).as_secs_f64() * 100.0;
     Ok(Figure::limit("writing the history, share of a run of 1,000", percent, 2.0, "%"))
 }
 
@@ -94,13 +108,13 @@ fn command(binary: &Path, root: &Path, state: &Path) -> Command {
 }
 
 /// A million outcomes, a tenth of the tests flaky.
-fn fill(state: &Path, root: &Path) -> Result<()> {
+fn fill(state: &Path, root: &Path, tests: u32) -> Result<()> {
     if state.exists() {
         fs::remove_dir_all(state)?;
     }
     let history = History::open(Location::of(&state.join("pytest-lens"), root), HistoryOptions::default());
     let ids: Vec<Arc<str>> =
-        (0..TESTS).map(|test| format!("tests/test_part_{:03}.py::test_{test}", test / 100).into()).collect();
+        (0..tests).map(|test| format!("tests/test_part_{:03}.py::test_{test}", test / 100).into()).collect();
     for number in 0..RUNS {
         let why = Arc::new(Failure::new(&"assert left == right\n".repeat(20), None));
         // Twenty runs on each state of the code.

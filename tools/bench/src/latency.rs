@@ -1,29 +1,23 @@
 //! From the key to the verdict through the language server, by turns with a cold `python -m pytest file::test`.
 
 use super::projects::Generated;
-use super::{Figure, median};
+use super::{Bench, Figure, median};
 use anyhow::{Context, Result, bail};
 use chores::venv::Venv;
 use pytest_lens_testkit::{LspClient, file_uri};
 use serde_json::{Value, json};
 use std::fs;
-use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-/// Rounds before the first one that counts.
-const WARM_UP: usize = 3;
-
 /// Both latencies: with nothing changed, and after an edit of the module under test.
-pub(crate) fn measure(
-    binary: &Path,
-    venv: &Venv,
-    project: &Generated,
-    state: &Path,
-    rounds: usize,
-) -> Result<Vec<Figure>> {
+pub(crate) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
+    let (files, warm_up) = bench.pick((25, 3), (2, 0));
+    let rounds = warm_up + bench.rounds;
+    let project = &bench.heavy("thousand", files, 40)?;
+    let venv = &bench.venv;
     let settings = json!({"pythonPath": venv.python()});
-    let mut client = editor::start(binary, &project.root, &settings, &state.join("latency"))?;
+    let mut client = editor::start(&bench.binary, &project.root, &settings, &bench.state.join("latency"))?;
     let text = fs::read_to_string(project.root.join(&project.file))?;
     client.did_open(&file_uri(&project.root.join(&project.file))?, &text)?;
     let module = file_uri(&project.module)?;
@@ -34,19 +28,19 @@ pub(crate) fn measure(
     }
 
     let (mut own, mut cold) = (Vec::new(), Vec::new());
-    for _ in 0..WARM_UP + rounds {
+    for _ in 0..rounds {
         cold.push(cold_run(venv, project, &project.file)?);
         own.push(key_to_verdict(&mut client, project, Instant::now(), 0)?);
     }
     let unchanged = Figure::ratio(
         "cursor to verdict, nothing changed",
-        median(own.split_off(WARM_UP)),
-        median(cold.split_off(WARM_UP)),
+        median(own.split_off(warm_up)),
+        median(cold.split_off(warm_up)),
         50.0,
     );
 
     let (mut own, mut cold, mut revision) = (Vec::new(), Vec::new(), 0);
-    for _ in 0..WARM_UP + rounds {
+    for _ in 0..rounds {
         revision += 1;
         fs::write(&project.module, project.module_text(revision)?)?;
         cold.push(cold_run(venv, project, &project.file)?);
@@ -62,8 +56,8 @@ pub(crate) fn measure(
     }
     let edited = Figure::ratio(
         "edit of the module under test to verdict",
-        median(own.split_off(WARM_UP)),
-        median(cold.split_off(WARM_UP)),
+        median(own.split_off(warm_up)),
+        median(cold.split_off(warm_up)),
         10.0,
     );
     client.shutdown()?;

@@ -22,6 +22,11 @@ pub(crate) struct Generated {
 }
 
 impl Generated {
+    /// A test file, by its number.
+    pub(crate) fn test_file(&self, number: usize) -> PathBuf {
+        self.root.join(format!("tests/test_part_{number:03}.py"))
+    }
+
     /// The text of the module under test in its n-th revision; each differs in code, not in behavior.
     pub(crate) fn module_text(&self, revision: u64) -> Result<String> {
         let text = fs::read_to_string(&self.module)?;

@@ -1,31 +1,28 @@
 //! How long a command with many runners takes to the outcome of its first test, next to one with a single runner.
 
 use super::projects::Generated;
-use super::{Figure, median, suites};
+use super::{Bench, Figure, median, suites};
 use anyhow::{Context, Result, bail};
 use chores::process;
-use chores::venv::Venv;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
-
-/// Rounds, the first of which warms up.
-const ROUNDS: usize = 8;
 
 /// The numbers of runners, each with the promised multiple of the time with one.
 const MANY: [(&str, f64); 2] = [("8", 1.2), ("40", 1.1)];
 
 /// Measures all of them by turns; each command is ended at its first outcome.
-pub(crate) fn first_outcome(binary: &Path, venv: &Venv, project: &Generated, state: &Path) -> Result<Vec<Figure>> {
-    let state = state.join("runners");
+pub(crate) fn first_outcome(bench: &Bench) -> Result<Vec<Figure>> {
+    // The first round warms up.
+    let (files, rounds) = bench.pick((70, 8), (2, 2));
+    let project = bench.plain("wide", files, 100)?;
     let mut one = Vec::new();
     let mut many = [Vec::new(), Vec::new()];
-    for round in 0..ROUNDS {
-        let single = time_to_first(binary, venv, project, &state, "1")?;
+    for round in 0..rounds {
+        let single = time_to_first(bench, &project, "1")?;
         let mut times = Vec::new();
         for (count, _) in MANY {
-            times.push(time_to_first(binary, venv, project, &state, count)?);
+            times.push(time_to_first(bench, &project, count)?);
         }
         if round > 0 {
             one.push(single);
@@ -40,8 +37,8 @@ pub(crate) fn first_outcome(binary: &Path, venv: &Venv, project: &Generated, sta
     Ok(figures.collect())
 }
 
-fn time_to_first(binary: &Path, venv: &Venv, project: &Generated, state: &Path, count: &str) -> Result<Duration> {
-    let mut command = suites::lens(binary, venv, &project.root, state, &["run", "--json", "-n", count]);
+fn time_to_first(bench: &Bench, project: &Generated, count: &str) -> Result<Duration> {
+    let mut command = suites::lens(bench, &project.root, "runners", &["run", "--json", "-n", count]);
     command.stdout(Stdio::piped());
     let begun = Instant::now();
     let mut child = command.spawn().with_context(|| process::line(&command))?;

@@ -1,7 +1,7 @@
 //! Measures how many runners the dispatcher keeps busy: the real dispatcher, with simulated runners on a simulated
 //! clock, on which its own decisions take the time that they really take. Clusters of that size are at hand nowhere.
 
-use super::Figure;
+use super::{Bench, Figure};
 use anyhow::{Result, ensure};
 use pytest_lens_plan::order::{Command, Dispatcher, Item, units};
 use std::cmp::Reverse;
@@ -160,7 +160,7 @@ fn simulate(runners: usize) -> Result<Ended> {
 
 /// The figures of clusters of 8 to 1,000 runners.
 #[expect(clippy::cast_precision_loss, reason = "a hundred thousand")]
-pub(super) fn measure() -> Result<Vec<Figure>> {
+pub(crate) fn measure(_: &Bench) -> Result<Vec<Figure>> {
     const TESTS: f64 = (FILES * TESTS_PER_FILE) as f64;
     simulate(8)?;
     let mut figures = Vec::new();
@@ -168,15 +168,9 @@ pub(super) fn measure() -> Result<Vec<Figure>> {
         let ended = simulate(runners)?;
         let busy = TESTS * TEST.as_secs_f64() / runners as f64;
         let efficiency = busy / ended.whole.as_secs_f64();
-        figures.push(Figure {
-            what: format!("100,000 tests of 20 ms, {runners} simulated runners: efficiency"),
-            own: format!("{:.1} s", ended.whole.as_secs_f64()),
-            other: format!("{busy:.1} s"),
-            value: efficiency,
-            shown: format!("{efficiency:.2}"),
-            target: promised,
-            is_ratio: true,
-        });
+        let what = format!("100,000 tests of 20 ms, {runners} simulated runners: efficiency");
+        let times = (format!("{:.1} s", ended.whole.as_secs_f64()), format!("{busy:.1} s"));
+        figures.push(Figure::share(what, efficiency, times, promised));
         let what = format!("outcomes a second that the dispatcher handles, {runners} runners");
         figures.push(Figure::rate(what, TESTS / ended.deciding.as_secs_f64(), 100_000.0));
     }

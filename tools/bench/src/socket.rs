@@ -1,10 +1,9 @@
 //! Measures the daemon's socket: a ping against a bare echo over such a socket, and a whole large inventory against
 //! encoding the same in memory.
 
-use super::{Figure, median};
+use super::{Bench, Figure, median, milliseconds};
 use anyhow::{Context, Result, bail};
 use chores::process;
-use chores::venv::Venv;
 use pytest_lens_protocol::{FrameReader, PROTOCOL_VERSION, Request, Response, Shape, decode_response, encode_framed};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -13,25 +12,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Number of pings in a round.
-const PINGS: usize = 2_000;
-
-/// Number of requests for the inventory.
-const INVENTORIES: usize = 9;
-
 /// Both figures, over one daemon.
-pub(crate) fn measure(binary: &Path, venv: &Venv, home: &Path) -> Result<Vec<Figure>> {
-    let daemon = Daemon::start(binary, &home.join("state"))?;
+pub(crate) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
+    let daemon = Daemon::start(&bench.binary, &bench.state.join("socket"))?;
     let mut client = Client::connect(&daemon.socket)?;
-    let root = project(&home.join("cases"))?;
-    Ok(vec![ping(&mut client, &home.join("echo.sock"))?, inventory(&mut client, venv, &root)?])
+    let pings = bench.pick(2_000, 10);
+    Ok(vec![ping(&mut client, &bench.home.join("echo.sock"), pings)?, inventory(bench, &mut client)?])
 }
 
-fn ping(client: &mut Client, echo: &Path) -> Result<Figure> {
+fn ping(client: &mut Client, echo: &Path, pings: usize) -> Result<Figure> {
     let framed = encode_framed(&Request::Ping, Shape::Compact)?;
     let mut bare = bare_echo(echo, framed.len())?;
     let (mut own, mut other) = (Vec::new(), Vec::new());
-    for _ in 0..PINGS {
+    for _ in 0..pings {
         let start = Instant::now();
         client.exchange(&framed)?;
         own.push(start.elapsed());
@@ -46,7 +39,7 @@ fn ping(client: &mut Client, echo: &Path) -> Result<Figure> {
 fn micro_figure(what: &'static str, own: Duration, other: Duration) -> Figure {
     let micros = |time: Duration| time.as_secs_f64() * 1e6;
     let figure = Figure::limit(what, micros(own), 100.0, "µs");
-    Figure { other: format!("{:.1} µs (echo)", micros(other)), ..figure }
+    figure.next_to(format!("{:.1} µs (echo)", micros(other)))
 }
 
 /// Sends back all bytes, in pieces of this size, from a thread of this process.
@@ -61,21 +54,24 @@ fn bare_echo(path: &Path, size: usize) -> Result<UnixStream> {
     Ok(UnixStream::connect(path)?)
 }
 
-fn inventory(client: &mut Client, venv: &Venv, root: &Path) -> Result<Figure> {
+fn inventory(bench: &Bench, client: &mut Client) -> Result<Figure> {
+    let (files, rounds) = bench.pick((100, 9), (1, 1));
+    let tests = files * 1_000;
+    let root = project(&bench.home.join("cases"), files)?;
     let opened = client.ask(&Request::InitContext {
         protocol_version: PROTOCOL_VERSION,
         repo_path: root.to_string_lossy().into_owned(),
-        python_path: Some(venv.python().to_string_lossy().into_owned()),
+        python_path: Some(bench.venv.python().to_string_lossy().into_owned()),
         execution_mode: None,
     })?;
     let Response::ContextReady { context_id, .. } = opened else { bail!("no context: {opened:?}") };
     let collected = client.ask(&Request::Collect { context_id: context_id.clone(), force: false })?;
-    if !matches!(collected, Response::CollectionComplete { node_count: 100_000, .. }) {
-        bail!("100,000 tests were to be collected, but the answer is {collected:?}");
+    if !matches!(collected, Response::CollectionComplete { node_count, .. } if node_count == tests) {
+        bail!("{tests} tests were to be collected, but the answer is {collected:?}");
     }
     let framed = encode_framed(&Request::GetInventory { context_id }, Shape::Named)?;
     let (mut own, mut other) = (Vec::new(), Vec::new());
-    for _ in 0..INVENTORIES {
+    for _ in 0..rounds {
         let start = Instant::now();
         let message = client.exchange(&framed)?;
         own.push(start.elapsed());
@@ -87,20 +83,20 @@ fn inventory(client: &mut Client, venv: &Venv, root: &Path) -> Result<Figure> {
             bail!("the inventory has {} bytes, and encoded again {length}", message.len() + 4);
         }
     }
-    let millis = |time: Duration| time.as_secs_f64() * 1e3;
-    let figure = Figure::limit("inventory of 100,000 tests over the socket", millis(median(own)), 200.0, "ms");
-    Ok(Figure { other: format!("{:.1} ms (encoding)", millis(median(other))), ..figure })
+    let what = format!("inventory of {tests} tests over the socket");
+    let figure = Figure::limit(what, milliseconds(median(own)), 200.0, "ms");
+    Ok(figure.next_to(format!("{:.1} ms (encoding)", milliseconds(median(other)))))
 }
 
-/// A hundred files of a thousand cases.
-fn project(root: &Path) -> Result<PathBuf> {
+/// Files of a thousand cases.
+fn project(root: &Path, files: usize) -> Result<PathBuf> {
     if root.exists() {
         fs::remove_dir_all(root)?;
     }
     fs::create_dir_all(root.join("tests"))?;
     let text =
         "import pytest\n\n\n@pytest.mark.parametrize(\"number\", range(1000))\ndef test_number(number):\n    pass\n";
-    for file in 0..100 {
+    for file in 0..files {
         fs::write(root.join(format!("tests/test_part_{file:03}.py")), text)?;
     }
     Ok(root.to_path_buf())

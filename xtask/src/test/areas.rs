@@ -58,6 +58,7 @@ pub(super) const AREAS: &[Area] = &[
         about: "the VS Code extension: lints, types, units, and real VS Code",
         check: super::vscode::run,
     },
+    Area { name: "bench", about: "the figures' measurements, short: their results, no times", check: bench },
     Area {
         name: "fidelity-small",
         about: "two real suites: the same verdicts as plain pytest, injected harm included",
@@ -161,6 +162,10 @@ fn agents() -> Result<Tally> {
     let venv = Venv::from_file("mcp", &root.join("tests/mcp/requirements.txt"))?;
     build::binary("debug")?;
     halves::pytest(&venv, &root, "tests/mcp")
+}
+
+fn bench() -> Result<Tally> {
+    Ok(Tally::of(process::tee(crate::tool("bench", ["--short"])?)?.0.success()))
 }
 
 fn fidelity_small() -> Result<Tally> {

@@ -6,7 +6,7 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use pytest_lens_analysis::{DefLine, FileAnalysis, PytestSettings, StaticNode};
+use pytest_lens_analysis::{DefLine, Outline, PytestSettings, StaticNode};
 use ropey::Rope;
 
 use crate::documents::encoding::{content, narrow};
@@ -25,18 +25,18 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    fn read(&self, text: &str) -> FileAnalysis {
-        let Some((path, settings)) = &self.file else { return FileAnalysis::default() };
+    fn read(&self, text: &str) -> Outline {
+        let Some((path, settings)) = &self.file else { return Outline::default() };
         let is_package = |folder: &Path| folder.join("__init__.py").is_file();
         let mut role = settings.role_of(path, text, &is_package);
         role.tests |= self.is_known;
-        pytest_lens_analysis::analyze_as(text, settings, &role)
+        pytest_lens_analysis::outline(text, settings, &role)
     }
 }
 
 #[derive(Debug, Default)]
 struct Parsed {
-    analysis: FileAnalysis,
+    outline: Outline,
     by_id: HashMap<String, usize>,
     by_name: HashMap<String, Vec<usize>>,
 }
@@ -97,38 +97,38 @@ impl Text {
 
     fn parsed(&self) -> &Parsed {
         self.parsed.get_or_init(|| {
-            let analysis = self.reader.read(&self.rope.to_string());
-            let by_id = analysis.nodes.iter().enumerate().map(|(index, node)| (node.id_suffix(), index)).collect();
+            let outline = self.reader.read(&self.rope.to_string());
+            let by_id = outline.nodes.iter().enumerate().map(|(index, node)| (node.id_suffix(), index)).collect();
             let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
-            for (index, def) in analysis.defs.iter().enumerate() {
+            for (index, def) in outline.defs.iter().enumerate() {
                 by_name.entry(def.qualname.clone()).or_default().push(index);
             }
-            Parsed { analysis, by_id, by_name }
+            Parsed { outline, by_id, by_name }
         })
     }
 
     /// Its tests and classes, in source order.
     pub(crate) fn nodes(&self) -> &[StaticNode] {
-        &self.parsed().analysis.nodes
+        &self.parsed().outline.nodes
     }
 
     /// The node for the part of an id after the file; a case maps to the node of its function.
     pub(crate) fn node(&self, suffix: &str) -> Option<&StaticNode> {
-        let Parsed { analysis, by_id, .. } = self.parsed();
+        let Parsed { outline, by_id, .. } = self.parsed();
         let index = by_id.get(suffix).or_else(|| by_id.get(suffix.split_once('[')?.0))?;
-        analysis.nodes.get(*index)
+        outline.nodes.get(*index)
     }
 
     /// Its functions, classes and values, in source order.
     pub(crate) fn defs(&self) -> &[DefLine] {
-        &self.parsed().analysis.defs
+        &self.parsed().outline.defs
     }
 
     /// The definitions with the name of the part of an id after the file.
     pub(crate) fn defs_named(&self, suffix: &str) -> Vec<&DefLine> {
-        let Parsed { analysis, by_name, .. } = self.parsed();
+        let Parsed { outline, by_name, .. } = self.parsed();
         let indices = by_name.get(&suffix.replace("::", ".")).into_iter().flatten();
-        indices.filter_map(|index| analysis.defs.get(*index)).collect()
+        indices.filter_map(|index| outline.defs.get(*index)).collect()
     }
 
     /// Whether anything in it, test or not, has the name of the part of an id after the file.
