@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// Both figures, over one daemon. Each change adds a test to each changed file, or takes it away.
 pub(crate) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     let (files, changed, each) = bench.pick((1_000, 300, 20), (10, 3, 2));
-    let (warm_up, rounds) = bench.pick((2, 9), (0, 2));
+    let (warm_up, rounds) = bench.pick((1, 5), (0, 2));
     let project = bench.plain("collecting", files, each)?;
     let daemon = Daemon::start(&bench.binary, &bench.state.join("collecting"))?;
     let mut scene = Scene::open(bench, &daemon, &project)?;
