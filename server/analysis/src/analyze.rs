@@ -57,7 +57,7 @@ pub fn analyze_as(source: &str, settings: &PytestSettings, role: &FileRole) -> F
 }
 
 /// As [`analyze_as`], for a text that is read again after each key: without what only the rules about a whole project
-/// need, which takes as long as the rest.
+/// need.
 pub fn outline(source: &str, settings: &PytestSettings, role: &FileRole) -> Outline {
     if source.len() > MAX_LEN {
         return Outline::default();

@@ -1,7 +1,8 @@
-//! Measures the start of the server: the first lenses of a large repository, and the whole tree.
+//! Measures the start of the server: the first lenses of a large repository, and the whole tree, with the memory that it takes.
 
+use super::processes::resident;
 use super::{Bench, Figure, median, milliseconds};
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use pytest_lens_testkit::file_uri;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -45,6 +46,7 @@ pub(crate) fn tree(bench: &Bench) -> Result<Vec<Figure>> {
     let state = bench.state.join("tree");
     let mut first = editor::start(&bench.binary, &project.root, &settings, &state)?;
     first.execute("pytestLens.collect", json!({}))?;
+    let memory = resident(first.process_id().context("the server is no child process")?)?;
     first.shutdown()?;
     let mut times = Vec::new();
     for _ in 0..servers {
@@ -68,5 +70,8 @@ pub(crate) fn tree(bench: &Bench) -> Result<Vec<Figure>> {
     // The first one warms up.
     times.remove(0);
     let what = format!("from a warm start to {} tests in the tree", project.tests);
-    Ok(vec![Figure::limit(what, milliseconds(median(times)), 1000.0, "ms")])
+    Ok(vec![
+        Figure::limit(what, milliseconds(median(times)), 1000.0, "ms"),
+        Figure::limit(format!("server memory, {} tests", project.tests), memory, None::<f64>, "MB"),
+    ])
 }
