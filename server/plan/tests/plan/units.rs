@@ -99,7 +99,7 @@ fn the_cases_of_a_function_are_split_if_they_alone_are_more_than_a_share() {
         (0..count).map(|case| test(&format!("a.py::{function}[{case}]"), None)).collect()
     };
     let lengths = |tests: &[Test]| units(&items(tests), 2).iter().map(Vec::len).collect::<Vec<_>>();
-    assert_eq!(lengths(&cases("test_p", 16)), [2; 8]);
+    assert_eq!(lengths(&cases("test_p", 16)), [4, 3, 2, 2, 1, 1, 1, 1, 1]);
     // 8 of 16 are just one share.
     assert_eq!(lengths(&[cases("test_p", 8), cases("test_q", 5), cases("test_r", 3)].concat()), [8, 5, 3]);
     let of_class: Vec<Test> = (0..16).map(|number| test(&format!("a.py::TestA::test_{number}"), None)).collect();
@@ -115,6 +115,37 @@ fn parts_of_a_file_follow_each_other_in_order() {
         test("other.py::t", Some(60.0)),
     ];
     assert_eq!(units(&items(&tests), 2), [[1], [2], [3], [0]]);
+}
+
+/// When the last of `workers` ends, if whoever is free takes the next unit.
+fn last_end(tests: &[Test], units: &[Vec<usize>], workers: usize) -> f64 {
+    let mut ends = vec![0.0_f64; workers];
+    for unit in units {
+        ends.sort_by(f64::total_cmp);
+        ends[0] += unit.iter().filter_map(|index| tests[*index].ms).sum::<f64>();
+    }
+    ends.into_iter().fold(0.0, f64::max)
+}
+
+fn files_of(sizes: &[usize], ms: f64) -> Vec<Test> {
+    let tests = |file: usize, size: usize| {
+        (0..size).map(move |number| test(&format!("f{file}.py::t{number}"), Some(ms))).collect::<Vec<_>>()
+    };
+    sizes.iter().enumerate().flat_map(|(file, size)| tests(file, *size)).collect()
+}
+
+#[test]
+fn a_file_that_would_run_when_the_others_have_ended_is_split() {
+    for (sizes, workers) in [(vec![100; 3], 2), (vec![1_000; 10], 8), (vec![500; 20], 8), (vec![10_000], 8)] {
+        let tests = files_of(&sizes, 20.0);
+        let units = units(&items(&tests), workers);
+        let share = tests.len() as f64 * 20.0 / workers as f64;
+        let last = last_end(&tests, &units, workers);
+        assert!(last <= share * 1.07, "{last} of {share} with {sizes:?}");
+        assert!(units.len() < 60, "{} units of {sizes:?}", units.len());
+    }
+    let even = files_of(&[100; 4], 20.0);
+    assert_eq!(units(&items(&even), 2).len(), 4);
 }
 
 #[test]
@@ -177,12 +208,11 @@ proptest! {
             }
         }
         prop_assert!(of_group.values().all(|units| units.len() == 1));
-        // Without durations a file's share is its number of tests.
-        if tests.iter().all(|test| test.ms.is_none()) {
-            for (file, units) in of_file {
-                let own = tests.iter().filter(|test| test.file == file).count();
-                prop_assert!(own * workers > tests.len() || units.len() == 1);
-            }
+        // A file is never cut if whole files are even: here one for each worker.
+        if tests.iter().all(|test| test.ms.is_none() && test.group.is_none()) && of_file.len() <= workers {
+            let sizes = of_file.keys().map(|file| tests.iter().filter(|test| test.file == *file).count());
+            let is_even = sizes.max().is_some_and(|most| most * workers <= tests.len());
+            prop_assert!(!is_even || of_file.values().all(|units| units.len() == 1));
         }
     }
 
@@ -201,6 +231,14 @@ proptest! {
                 prop_assert_eq!(unit_of(at), unit_of(at + 1));
             }
         }
+    }
+
+    #[test]
+    fn workers_end_together(sizes in prop::collection::vec(1..80_usize, 1..12), ms in 1.0..50.0, workers in 2..9_usize) {
+        let tests = files_of(&sizes, ms);
+        let share = tests.len() as f64 * ms / workers as f64;
+        let last = last_end(&tests, &units(&items(&tests), workers), workers);
+        prop_assert!(last <= share * 1.26 + 2.0 * ms, "{} of {}", last, share);
     }
 
     #[test]
