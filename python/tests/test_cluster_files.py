@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -118,7 +119,7 @@ def test_events_stay_until_they_are_acknowledged() -> None:
     looks: list[None] = []
 
     def read(acknowledged: int) -> list[int]:
-        events = log.read(acknowledged, 0, lambda: looks.append(None), 0)
+        events = log.read(acknowledged, 0, 0, lambda: looks.append(None), 0)
         return [number for number, _ in events]
 
     assert read(0) == [1, 2]
@@ -127,6 +128,20 @@ def test_events_stay_until_they_are_acknowledged() -> None:
     assert read(2) == []
     log.add("exited")
     assert read(2) == [3]
+
+
+def test_the_outcome_of_a_running_test_is_awaited() -> None:
+    log = EventLog()
+    log.add("frame", b"a test starts", is_busy=True)
+    assert len(log.read(0, 0, 0, lambda: None, 0)) == 1
+    answers: list[int] = []
+    reader = Thread(
+        target=lambda: answers.append(len(log.read(0, 0, 600, lambda: None, 0))), daemon=True
+    )
+    reader.start()
+    log.add("frame", b"its outcome")
+    reader.join(60)
+    assert answers == [2], "the reader goes on when no other test starts"
 
 
 HOME = {"python": "3.11.7", "distributions": {"pytest": "8.4", "attrs": "25.1", "numpy": "2.1"}}

@@ -6,6 +6,7 @@ Real interpreters run, and the calls are those of the driver.
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,7 +78,7 @@ class Home:
     def events(self) -> Iterator[tuple[Any, ...]]:
         until = time.monotonic() + DEADLINE
         while time.monotonic() < until:
-            for number, event in self._node.exchange(self._acknowledged, 1.0):
+            for number, event in self._node.exchange(self._acknowledged, 1.0, 0.1):
                 self._acknowledged = number
                 yield event
         raise AssertionError("the event did not come")
@@ -145,6 +146,20 @@ def test_the_next_run_has_the_new_code_and_the_same_interpreter(home: Home) -> N
     home.bring("two")
     home.start("r-2")
     assert outcomes(home.run("r-2", ["test_a.py::test"])) == ["passed"]
+
+
+def test_more_modules_to_import_before_need_no_other_session(home: Home) -> None:
+    home.write({"test_a.py": "import os\ndef test(): assert 0, f'{os.getppid()} is the session'\n"})
+    home.bring("one")
+
+    def session(runner: str, preload: list[str]) -> str:
+        home.start(runner, preload=preload)
+        text = json.dumps(home.run(runner, ["test_a.py::test"]))
+        return re.findall(r"(\d+) is the session", text)[0]
+
+    first = session("r-1", [])
+    assert session("r-2", ["colorsys"]) == first
+    assert session("r-3", []) == first
 
 
 def test_a_killed_runner_is_reported_with_its_signal(home: Home) -> None:

@@ -4,7 +4,8 @@
 
 It needs `tests/ray/requirements.txt` and the built binary. Each figure is the median of `--turns`
 runs on a warm cluster, after one that is not counted. The tests sleep, so that one machine can pose
-as several. An efficiency of 1.0 means that the runners did nothing but sleep.
+as several. An efficiency of 1.0 means that the runners did nothing but sleep. `--xdist PYTHON`
+names an interpreter with pytest-xdist: after each run it runs the same tests with as many workers.
 """
 
 from __future__ import annotations
@@ -67,6 +68,15 @@ class Bench:
         assert process.wait() == 0
         return first, whole
 
+    def with_xdist(self, python: str, workers: int) -> float:
+        """Run the same tests with pytest-xdist; returns the seconds."""
+        command = [python, "-m", "pytest", "-q", "-n", str(workers), "-p", "no:cacheprovider"]
+        began = time.monotonic()
+        subprocess.run(
+            [*command, *self.sleepers], cwd=self.project.root, check=True, capture_output=True
+        )
+        return time.monotonic() - began
+
     def after_edit(self, executor: str, turn: int) -> float:
         """Edit a module, run the test that imports it; returns the seconds to its outcome."""
         self.project.write("lib.py", f"value = {turn + 2}\n")
@@ -79,21 +89,28 @@ def main() -> None:
     parser.add_argument("--nodes", type=int, nargs="+", default=[1, 2, 4, 8])
     parser.add_argument("--tests", type=int, default=2000)
     parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--xdist", metavar="PYTHON")
     options = parser.parse_args()
-    print("nodes  seconds  efficiency  first outcome  after an edit")
+    print("nodes  seconds  efficiency  first outcome  after an edit  with xdist")
     for count in options.nodes:
         with tempfile.TemporaryDirectory() as folder, cluster(count) as nodes:
             bench = Bench(Path(folder), options.tests)
             executor = f"--executor=ray={nodes.address}"
             bench.run(executor, *bench.sleepers)
-            runs = [bench.run(executor, *bench.sleepers) for _ in range(options.turns)]
+            runs, peers = [], []
+            for _ in range(options.turns):
+                runs.append(bench.run(executor, *bench.sleepers))
+                if options.xdist:
+                    peers.append(bench.with_xdist(options.xdist, count))
             bench.after_edit(executor, 0)
             edits = [bench.after_edit(executor, turn + 1) for turn in range(options.turns)]
             bench.daemon.end()
         first, whole = (statistics.median(values) for values in zip(*runs))
         efficiency = bench.tests * _SLEEP / count / whole
         edit = statistics.median(edits)
-        print(f"{count:5}  {whole:7.2f}  {efficiency:10.2f}  {first:11.2f} s  {edit:11.2f} s")
+        peer = f"{statistics.median(peers):8.2f} s" if peers else "-"
+        row = f"{count:5}  {whole:7.2f}  {efficiency:10.2f}  {first:11.2f} s  {edit:11.2f} s  {peer}"
+        print(row, flush=True)
 
 
 if __name__ == "__main__":

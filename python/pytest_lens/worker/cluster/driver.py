@@ -26,6 +26,13 @@ Message = dict[str, Any]
 # The longest wait of one call for events, in seconds.
 _WAIT = 1.0
 
+# How long an answer with events waits for further ones while a test runs, in seconds.
+_GATHER = 0.1
+
+# The same after the loss of an actor, as long as there are runners. The engine blames a test for
+# losses if two runners were lost with it, so it has to know for certain which one was running.
+_GATHER_AFTER_LOSS = 0.003
+
 # An actor that has not answered for this long is lost, in seconds.
 _SILENCE = 10.0
 
@@ -69,6 +76,7 @@ class Driver:
         self._relays: dict[str, Relay] = {}
         self._is_used = threading.Event()
         self._cpus = 0
+        self.gather = _GATHER
 
     def serve(self) -> None:
         """Serve until the engine closes the connection; raises `wire.EngineGone` then."""
@@ -103,9 +111,13 @@ class Driver:
             if doomed is not None:
                 doomed.kill()
 
-    def forget(self, name: str) -> None:
+    def forget(self, name: str, is_lost: bool) -> None:
         """A runner is over."""
         self._relays.pop(name, None)
+        if is_lost:
+            self.gather = _GATHER_AFTER_LOSS
+        elif not self._relays:
+            self.gather = _GATHER
 
     def _watch_size(self) -> None:
         while True:
@@ -168,7 +180,7 @@ class Relay(threading.Thread):
         if self._remote is not None:
             is_usable = lost is None and failure is None and not self._is_draining
             self._driver.actors.give_back(self._remote, is_usable)
-        self._driver.forget(self.runner)
+        self._driver.forget(self.runner, is_lost=lost is not None)
 
     # The start
 
@@ -231,7 +243,8 @@ class Relay(threading.Thread):
         """Pass events on until the runner's exit. Returns why there is no runner, if that is so."""
         while True:
             known = remote.acknowledged
-            for number, event in remote.call("exchange", known, _WAIT, limit=_SILENCE):
+            timing = (_WAIT, self._driver.gather)
+            for number, event in remote.call("exchange", known, *timing, limit=_SILENCE):
                 if number <= remote.acknowledged:
                     continue
                 remote.acknowledged = number

@@ -68,23 +68,27 @@ class Interpreter:
         # The snapshot and the options of that session.
         self._collected: tuple[str, str] = ("", "")
         self._number = 0
-        # The variables, modules and distributions with which the base was started.
-        self._started_with: tuple[str, ...] = ()
+        # The variables and distributions with which the base was started, and the modules that it
+        # has imported.
+        self._started_with: tuple[str, str] = ("", "")
+        self._preloaded: list[str] = []
         self.ready: Message = {}
 
     def warm(self, order: Message, installed: Environment) -> None:
         """Start the base if there is none with the order's variables and what is installed now.
 
+        Modules that the base has not imported yet are no reason if the order's session is there.
         Raises `Refused`.
         """
-        wanted = tuple(
-            json.dumps(part, sort_keys=True) for part in (order["env"], order["preload"], installed)
-        )
+        wanted = (json.dumps(order["env"], sort_keys=True), json.dumps(installed, sort_keys=True))
         alive = self._process is not None and self._process.poll() is None
         if alive and wanted == self._started_with and self._base is not None:
-            return
+            preload = order["preload"]
+            has_more = self._is_collected(order) and set(preload) >= set(self._preloaded)
+            if has_more or preload == self._preloaded:
+                return
         self.end()
-        self._started_with = wanted
+        self._started_with, self._preloaded = wanted, order["preload"]
         base = self._expect("base")
         self._process = self._start(base.name, order)
         until = time.monotonic() + _BOOT_LIMIT
@@ -186,8 +190,7 @@ class Interpreter:
 
     def _collect(self, order: Message) -> _Parked | None:
         """Return the session with the order's snapshot and options; None if it can't be shared."""
-        wanted = (order["snapshot"], json.dumps(order["options"], sort_keys=True))
-        if self._session is not None and self._collected == wanted:
+        if self._is_collected(order):
             return self._session
         self._forget_session()
         assert self._base is not None and self._base.connection is not None
@@ -207,8 +210,11 @@ class Interpreter:
         if message["reasons"] and session.connection is not None:
             session.connection.close()
             return None
-        self._session, self._collected = session, wanted
+        self._session, self._collected = session, _key(order)
         return session
+
+    def _is_collected(self, order: Message) -> bool:
+        return self._session is not None and self._collected == _key(order)
 
     def _forget_session(self) -> None:
         session, self._session = self._session, None
@@ -229,3 +235,8 @@ class Interpreter:
         except subprocess.TimeoutExpired:
             process_tree.kill_trees([process.pid])
             process.wait()
+
+
+def _key(order: Message) -> tuple[str, str]:
+    """A session's snapshot and options."""
+    return order["snapshot"], json.dumps(order["options"], sort_keys=True)

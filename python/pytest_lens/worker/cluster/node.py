@@ -141,9 +141,12 @@ class Node:
         if runner is not None and runner.name == name:
             threading.Thread(target=runner.end, args=(code, signal), daemon=True).start()
 
-    def exchange(self, acknowledged: int, wait: float) -> list[tuple[int, Event]]:
-        """Return the events after a number; waits up to `wait` seconds for the first."""
-        return self._events.read(acknowledged, wait, self._look, _OUTPUT_INTERVAL)
+    def exchange(self, acknowledged: int, wait: float, gather: float) -> list[tuple[int, Event]]:
+        """Return the events after a number; waits up to `wait` seconds for the first.
+
+        While a test runs, it waits up to `gather` seconds for the next.
+        """
+        return self._events.read(acknowledged, wait, gather, self._look, _OUTPUT_INTERVAL)
 
     def _look(self) -> None:
         if self._runner is not None:
@@ -199,11 +202,13 @@ class _Runner:
                 self._closed.set()
                 threading.Thread(target=self._await_end, daemon=True).start()
                 return
-            if b'"t":"started"' not in frame[:64]:
+            # A test runs: its outcome follows.
+            is_start = b'"t":"started"' in frame[:64]
+            if not is_start:
                 self.look()
             if b'"artifacts":"' in frame or b'"stacks":"' in frame:
                 frame = self._with_home_paths(frame)
-            self._events.add("frame", self.name, self._at_home(frame))
+            self._events.add("frame", self.name, self._at_home(frame), is_busy=is_start)
 
     def _with_home_paths(self, frame: bytes) -> bytes:
         message = json.loads(frame)
