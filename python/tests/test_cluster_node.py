@@ -177,6 +177,32 @@ def test_a_killed_runner_is_reported_with_its_signal(home: Home) -> None:
             return
 
 
+def test_a_kill_ends_the_collection_for_a_runner(home: Home, tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    hangs = f"import pathlib, time\npathlib.Path({str(begun)!r}).touch()\ntime.sleep(600)\n"
+    home.write({"conftest.py": hangs, "test_a.py": "def test(): pass\n"})
+    home.bring("one")
+    home.start("r-1", collect_limit=600)
+    until = time.monotonic() + DEADLINE
+    while not begun.exists():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    home.kill("r-1")
+    assert home.run("r-1", [])[-1][:2] == ("failed", "r-1")
+    home.write({"conftest.py": ""})
+    home.bring("two")
+    home.start("r-2")
+    assert outcomes(home.run("r-2", ["test_a.py::test"])) == ["passed"]
+
+
+def test_a_kill_that_overtakes_the_start_counts(home: Home) -> None:
+    home.write({"test_a.py": "def test(): pass\n"})
+    home.bring("one")
+    home.kill("r-1")
+    home.start("r-1")
+    assert home.run("r-1", [])[-1][:2] == ("failed", "r-1")
+
+
 def test_a_collection_that_fails_is_the_reason_why_there_is_no_runner(home: Home) -> None:
     home.write({"conftest.py": "raise RuntimeError('no luck')\n", "test_a.py": ""})
     home.bring("one")

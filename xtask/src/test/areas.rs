@@ -142,6 +142,7 @@ fn end_to_end() -> Result<Tally> {
     let venv = Venv::from_file("e2e", &requirements)?;
     // The projects of some tests have plugins, which the tests themselves must not have.
     Venv::from_file("plugins", &root.join("tests/plugins.txt"))?;
+    Venv::from_file("popular-plugins", &root.join("tests/popular_plugins.txt"))?;
     build::binary("debug")?;
     halves::pytest(&venv, &root, "tests/e2e")
 }

@@ -178,7 +178,8 @@ class Relay(threading.Thread):
             self._driver.send({"t": "lost_remote", **host, "message": text})
         self._close_connection()
         if self._remote is not None:
-            is_usable = lost is None and failure is None and not self._is_draining
+            has_failed = lost is not None or (failure is not None and not self._is_killed)
+            is_usable = not has_failed and not self._is_draining
             self._driver.actors.give_back(self._remote, is_usable)
         self._driver.forget(self.runner, is_lost=lost is not None)
 
@@ -198,6 +199,8 @@ class Relay(threading.Thread):
                 self._remote = None
                 self._driver.actors.give_back(remote, is_usable=False)
             else:
+                if self._is_killed:  # that kill may have come before the actor was known
+                    remote.post("kill", self.runner)
                 return remote
 
     def _bring_code(self, remote: Remote) -> None:

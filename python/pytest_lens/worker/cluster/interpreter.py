@@ -39,7 +39,7 @@ class Refused(Exception):
 
 
 @dataclass
-class _Parked:
+class Parked:
     """A process that waits to be forked, and the messages that it has sent."""
 
     name: str
@@ -63,10 +63,12 @@ class Interpreter:
         self._folder = folder
         self._on_exit = on_exit
         self._process: subprocess.Popen[bytes] | None = None
-        self._base: _Parked | None = None
-        self._session: _Parked | None = None
+        self._base: Parked | None = None
+        self._session: Parked | None = None
         # The snapshot and the options of that session.
         self._collected: tuple[str, str] = ("", "")
+        # The session that is being collected.
+        self._collecting: Parked | None = None
         self._number = 0
         # The variables and distributions with which the base was started, and the modules that it
         # has imported.
@@ -151,9 +153,9 @@ class Interpreter:
         text = (self._folder / "printed").read_text("utf-8", "replace").strip()
         return f": {text.splitlines()[-1]}" if text else ""
 
-    def _expect(self, role: str) -> _Parked:
+    def _expect(self, role: str) -> Parked:
         self._number += 1
-        parked = _Parked(f"{role}-{self._number}", queue.SimpleQueue())
+        parked = Parked(f"{role}-{self._number}", queue.SimpleQueue())
 
         def take(connection: Connection) -> None:
             parked.connection = connection
@@ -170,15 +172,28 @@ class Interpreter:
         self._hub.expect(parked.name, take, sink)
         return parked
 
+    def session(self, order: Message) -> Parked | None:
+        """Return the session of an order, collected if need be; None if it can't be shared.
+
+        Raises `Refused`.
+        """
+        return self._collect(order) if order["is_shared"] else None
+
+    def stop_collecting(self) -> None:
+        """End the collection of a session, if there is one: its `session` raises `Refused`."""
+        collecting = self._collecting
+        if collecting is not None and collecting.connection is not None:
+            process_tree.kill_trees([collecting.connection.pid])
+
     def fork(
         self,
         name: str,
         order: Message,
+        session: Parked | None,
         on_hello: Callable[[Connection], None],
         sink: Callable[[bytes | None], None],
     ) -> None:
-        """Fork a runner that sends its frames to `sink`. Raises `Refused`."""
-        session = self._collect(order) if order["is_shared"] else None
+        """Fork a runner that sends its frames to `sink`."""
         self._hub.expect(name, on_hello, sink)
         if session is not None and session.connection is not None:
             request: Message = {"t": "fork", "host": name, "role": "runner", "purpose": "run"}
@@ -188,15 +203,21 @@ class Interpreter:
         request = {"t": "fork", "host": name, "role": "session", "purpose": "run"}
         self._base.connection.send_message({**request, "options": order["options"]})
 
-    def _collect(self, order: Message) -> _Parked | None:
+    def _collect(self, order: Message) -> Parked | None:
         """Return the session with the order's snapshot and options; None if it can't be shared."""
         if self._is_collected(order):
             return self._session
         self._forget_session()
         assert self._base is not None and self._base.connection is not None
-        session = self._expect("collected")
+        session = self._collecting = self._expect("collected")
         request = {"t": "fork", "host": session.name, "role": "collected", "purpose": "run"}
         self._base.connection.send_message({**request, "options": order["options"]})
+        try:
+            return self._await_collection(session, order)
+        finally:
+            self._collecting = None
+
+    def _await_collection(self, session: Parked, order: Message) -> Parked | None:
         while True:
             message = session.next(order["collect_limit"])
             if message is None:

@@ -43,6 +43,8 @@ _END_INTERVAL = 0.25
 # Its parent reports the end of a runner within this time, if the parent lives, in seconds.
 _EXIT_REPORT = 2.0
 
+_KILLED = "it was killed before it began"
+
 
 class Node:
     """The driver calls it. Calls may come at the same time; each runner has its name for ever."""
@@ -62,6 +64,8 @@ class Node:
         self._interpreter = Interpreter(self._hub, self._copy.root, own, self._on_exit)
         self._trees: dict[str, Tree] = {}
         self._runner: _Runner | None = None
+        # Runners to which a kill came, maybe before their start.
+        self._killed: set[str] = set()
         self._starting = threading.Lock()
         self._folder = own
 
@@ -117,7 +121,12 @@ class Node:
                 runner.coverage = folders
                 runner.stacks = order["stacks"]
                 self._runner = runner
-                self._interpreter.fork(name, translated, runner.on_hello, runner.on_frame)
+                if name in self._killed:
+                    raise Refused(_KILLED)
+                session = self._interpreter.session(translated)
+                if name in self._killed:
+                    raise Refused(_KILLED)
+                self._interpreter.fork(name, translated, session, runner.on_hello, runner.on_frame)
             except (Refused, OSError) as error:
                 self._events.add("failed", name, str(error))
             except Exception as error:  # the driver waits for an event
@@ -158,9 +167,10 @@ class Node:
             self._runner.send(number, frame)
 
     def kill(self, runner: str) -> None:
-        """Kill a runner's processes."""
-        if self._runner is not None and self._runner.name == runner:
-            self._runner.kill()
+        """Kill a runner's processes, or the session that is being collected for it."""
+        self._killed.add(runner)
+        if self._runner is not None and self._runner.name == runner and not self._runner.kill():
+            self._interpreter.stop_collecting()
 
 
 class _Runner:
@@ -316,10 +326,12 @@ class _Runner:
         if self._connection is not None:
             self._connection.close()
 
-    def kill(self) -> None:
-        """Kill the process and all below it."""
-        if self._connection is not None:
-            process_tree.kill_trees([self._connection.pid])
+    def kill(self) -> bool:
+        """Kill the process and all below it. Returns whether there is one."""
+        if self._connection is None:
+            return False
+        process_tree.kill_trees([self._connection.pid])
+        return True
 
 
 def _translated(order: Message, home_root: str, root: str) -> Message:

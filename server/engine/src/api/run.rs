@@ -10,9 +10,9 @@ use super::Answered;
 use super::session::Session;
 use crate::api_error::{Refusal, invalid};
 use crate::engine::Shared;
-use crate::processes::collected_session::CollectedSession;
 use crate::processes::pool::SessionOverrides;
 use crate::processes::worker_protocol::Purpose;
+use crate::project::executor::has_present_code;
 use crate::project::Project;
 use crate::project::plan_run::{self, RunRequest, choose, plan, source_of};
 use crate::runs::coverage::{Coverage, split};
@@ -118,11 +118,6 @@ pub(super) async fn prepare(
     let plan = plan(project, run_ids, &request, &handle, chosen, kind, remote)?;
     let conflicts = if source == Source::Editor { ConflictPolicy::Replaceable } else { ConflictPolicy::Waits };
     Ok(RunPlan { asked: request.asked(project), conflicts, ..plan })
-}
-
-async fn has_present_code(collected: &Arc<CollectedSession>) -> bool {
-    let collected = Arc::clone(collected);
-    tokio::task::spawn_blocking(move || collected.has_present_code()).await.unwrap_or(false)
 }
 
 /// The handle of a run that is not part of a built one. `path`: the folder of its project, relative to the client's root.

@@ -109,6 +109,12 @@ impl Project {
     }
 }
 
+/// Whether a collection is as new as a snapshot that was just taken; otherwise select the tests again.
+pub(crate) async fn has_present_code(collected: &Arc<CollectedSession>) -> bool {
+    let collected = Arc::clone(collected);
+    tokio::task::spawn_blocking(move || collected.has_present_code()).await.unwrap_or(false)
+}
+
 /// A number of bytes for people.
 fn size(bytes: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "it is rounded anyway")]

@@ -13,10 +13,12 @@ use tokio::task::JoinSet;
 
 use super::launch::prepare;
 use super::registry::Registry;
+use crate::api_error::Refusal;
 use crate::clock::now_ns;
 use crate::processes::pool::SessionOverrides;
 use crate::processes::worker_protocol::Purpose;
 use crate::project::Project;
+use crate::project::executor::has_present_code;
 use crate::project::plan_run::{self, RunRequest};
 use crate::runs::coverage::split;
 use crate::runs::handle::RunHandle;
@@ -226,48 +228,44 @@ async fn run_suite(run_ids: Arc<RunIds>, project: Arc<Project>, suite: RunHandle
         reads_events: false,
         prints_since: Instant::now(),
     };
+    let internal = |refusal: Refusal| {
+        let message = refusal.to_string();
+        LaunchFailure { code: LaunchErrorCode::InternalError, message }
+    };
     let cluster = match project.wanted_cluster(&request) {
         Ok(cluster) => cluster,
-        Err(refusal) => {
-            let failure = LaunchFailure { code: LaunchErrorCode::InternalError, message: refusal.to_string() };
-            return suite.suite_log.fail(failure);
-        }
+        Err(refusal) => return suite.suite_log.fail(internal(refusal)),
     };
-    let preparing = async {
-        let usual = SessionOverrides::default();
-        let prepared = prepare(&project, &test_url, &arguments, &filters, &usual, purpose).await?;
-        let kind = plan_run::kind(&project, &request, &prepared.collected, coverage, false, cluster.is_some());
-        if kind.suits(&prepared.collected.options) || prepared.collected.is_shared() {
-            return Ok((prepared, kind));
-        }
-        // Each session may find other tests: the first that runs them determines which there are.
-        drop(prepared);
-        suite.suite_log.make_folder(&project.pool.launcher.tmp_dir, run_ids.next().1);
-        let overrides = kind.overrides(suite.suite_log.folder());
-        let prepared = prepare(&project, &test_url, &arguments, &filters, &overrides, Purpose::Run).await?;
-        Ok((prepared, kind))
-    };
-    let prepared = tokio::select! {
-        prepared = preparing => prepared,
-        _ = stop_tx.wait_for(|wanted| *wanted == StopLevel::Kill) => return suite.suite_log.end(SuiteStatus::Stopped),
-    };
-    let (prepared, kind) = match prepared {
-        Ok(prepared) => prepared,
-        Err(failure) => return suite.suite_log.fail(failure),
-    };
-    if *suite.stop_tx.borrow() != StopLevel::Go {
-        return suite.suite_log.end(SuiteStatus::Stopped);
-    }
     let planning = async {
-        let remote = project.remote_run(cluster, &request, &kind, &prepared.collected).await?;
-        plan_run::plan(&project, &run_ids, &request, &suite, prepared, kind, remote)
-    };
-    let mut plan = match planning.await {
-        Ok(plan) => plan,
-        Err(refusal) => {
-            let failure = LaunchFailure { code: LaunchErrorCode::InternalError, message: refusal.to_string() };
-            return suite.suite_log.fail(failure);
+        let usual = SessionOverrides::default();
+        let mut prepared = prepare(&project, &test_url, &arguments, &filters, &usual, purpose).await?;
+        let kind = plan_run::kind(&project, &request, &prepared.collected, coverage, false, cluster.is_some());
+        if !kind.suits(&prepared.collected.options) && !prepared.collected.is_shared() {
+            // Each session may find other tests: the first that runs them determines which there are.
+            drop(prepared);
+            suite.suite_log.make_folder(&project.pool.launcher.tmp_dir, run_ids.next().1);
+            let overrides = kind.overrides(suite.suite_log.folder());
+            prepared = prepare(&project, &test_url, &arguments, &filters, &overrides, Purpose::Run).await?;
         }
+        let connecting = project.remote_run(cluster.clone(), &request, &kind, &prepared.collected);
+        let mut remote = connecting.await.map_err(internal)?;
+        if remote.is_some() && !has_present_code(&prepared.collected).await {
+            prepared = prepare(&project, &test_url, &arguments, &filters, &usual, purpose).await?;
+            remote = project.remote_run(cluster, &request, &kind, &prepared.collected).await.map_err(internal)?;
+        }
+        if *suite.stop_tx.borrow() != StopLevel::Go {
+            return Ok(None);
+        }
+        plan_run::plan(&project, &run_ids, &request, &suite, prepared, kind, remote).map(Some).map_err(internal)
+    };
+    let planned = tokio::select! {
+        planned = planning => planned,
+        _ = stop_tx.wait_for(|wanted| *wanted == StopLevel::Kill) => Ok(None),
+    };
+    let mut plan = match planned {
+        Ok(Some(plan)) => plan,
+        Ok(None) => return suite.suite_log.end(SuiteStatus::Stopped),
+        Err(failure) => return suite.suite_log.fail(failure),
     };
     plan.time_limit = timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     let limit = plan.time_limit;
