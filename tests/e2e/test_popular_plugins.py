@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from command_line import lens
+from daemon import Daemon
 from world import DEADLINE, REPO, Project, World
 
 #: `cargo xtask test e2e` makes it of tests/popular_plugins.txt.
@@ -191,7 +193,7 @@ def project(root: Path, plugins: list[Plugin]) -> Project:
 
 
 def environment() -> dict[str, str]:
-    return {"VIRTUAL_ENV": str(POPULAR), "PYTHONDONTWRITEBYTECODE": "1"}
+    return {"VIRTUAL_ENV": str(POPULAR)}
 
 
 def plain_outcomes(world: World, made: Project, tmp_path: Path) -> tuple[int, dict[str, str]]:
@@ -214,29 +216,33 @@ def plain_outcomes(world: World, made: Project, tmp_path: Path) -> tuple[int, di
     return done.returncode, found
 
 
-def check(world: World, made: Project, tmp_path: Path) -> None:
-    """A run has the outcomes of plain pytest, and the next one sees an edit."""
-    status, outcomes = plain_outcomes(world, made, tmp_path)
-    first = lens(world, "run", "--json", cwd=made.root, env=environment())
-    assert (first.status, first.outcomes) == (status, outcomes), first.err
-    made.write("shop.py", "price = 200\n")
-    second = lens(world, "run", "--json", cwd=made.root, env=environment())
-    edited = {test: "failed" if "test_edit" in test else out for test, out in outcomes.items()}
-    assert (second.status, second.outcomes) == (1, edited), second.err
+@pytest.fixture(scope="module")
+def daemon(world: World) -> Iterator[Daemon]:
+    if not POPULAR.is_dir():
+        raise FileNotFoundError(f"{POPULAR} is missing: `cargo xtask test e2e` makes it")
+    running = Daemon(world, env=environment())
+    yield running
+    assert running.end() == 0
     assert world.wait_until_gone() == {}
 
 
-@pytest.fixture(autouse=True)
-def plugins_are_installed() -> None:
-    if not POPULAR.is_dir():
-        raise FileNotFoundError(f"{POPULAR} is missing: `cargo xtask test e2e` makes it")
+def check(world: World, daemon: Daemon, made: Project, tmp_path: Path) -> None:
+    """A run has the outcomes of plain pytest, and the next one sees an edit."""
+    status, outcomes = plain_outcomes(world, made, tmp_path)
+    command = ("run", "--json", f"--connect={daemon.socket}")
+    first = lens(world, *command, cwd=made.root, env=environment())
+    assert (first.status, first.outcomes) == (status, outcomes), first.err
+    made.write("shop.py", "price = 200\n")
+    second = lens(world, *command, cwd=made.root, env=environment())
+    edited = {test: "failed" if "test_edit" in test else out for test, out in outcomes.items()}
+    assert (second.status, second.outcomes) == (1, edited), second.err
 
 
 @pytest.mark.parametrize("plugin", PLUGINS, ids=lambda plugin: plugin.name)
-def test_a_plugin_alone(world: World, tmp_path: Path, plugin: Plugin) -> None:
-    check(world, project(tmp_path / "project", [plugin]), tmp_path)
+def test_a_plugin_alone(world: World, daemon: Daemon, tmp_path: Path, plugin: Plugin) -> None:
+    check(world, daemon, project(tmp_path / "project", [plugin]), tmp_path)
 
 
-def test_all_together(world: World, tmp_path: Path) -> None:
+def test_all_together(world: World, daemon: Daemon, tmp_path: Path) -> None:
     together = [plugin for plugin in PLUGINS if plugin.name not in APART]
-    check(world, project(tmp_path / "project", together), tmp_path)
+    check(world, daemon, project(tmp_path / "project", together), tmp_path)

@@ -109,7 +109,9 @@ def main() -> None:
         efficiency = bench.tests * _SLEEP / count / whole
         edit = statistics.median(edits)
         peer = f"{statistics.median(peers):8.2f} s" if peers else "-"
-        row = f"{count:5}  {whole:7.2f}  {efficiency:10.2f}  {first:11.2f} s  {edit:11.2f} s  {peer}"
+        row = (
+            f"{count:5}  {whole:7.2f}  {efficiency:10.2f}  {first:11.2f} s  {edit:11.2f} s  {peer}"
+        )
         print(row, flush=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import subprocess
 import time
 from collections import Counter
@@ -12,6 +13,8 @@ from typing import Any
 
 import pytest
 import toolz
+from control_steps import payloads
+from daemon import Daemon
 from editor import Editor
 from nodes import Nodes, cluster
 from outcomes import outcomes_of
@@ -258,3 +261,29 @@ def test_a_cluster_that_is_not_there(
     process = command(world, project, f"--executor=ray={address}")
     _, errors = process.communicate(timeout=DEADLINE)
     assert process.returncode == 4 and sentence in errors, errors
+
+
+def test_a_kill_ends_a_suite_that_connects_to_a_cluster(world: World, tmp_path: Path) -> None:
+    project = Project(tmp_path / "project", {"test_it.py": "def test_it(): pass\n"})
+    daemon = Daemon(world)
+    client = daemon.client()
+    context = client.open(project.root)
+    # Nothing answers there but the system, so that the connection is made and stays silent.
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        settings = {"executor": "ray", "ray": {"address": address}}
+        client.expect("config_ack", "configure_context", context_id=context, settings=settings)
+        suite = {"test_url": "test_it.py", "options": None}
+        built = client.expect("run_built", "build_run", context_id=context, suites=[suite])
+        suite_id = built["suite_ids"][0]
+        silent.settimeout(DEADLINE)
+        # The first connection only asks whether somebody listens.
+        held = [silent.accept()[0] for _ in range(2)]
+        client.expect("control_ack", "kill_suite", suite_id=suite_id)
+        events = payloads(client, "get_suite_events", "suite_events", suite_id=suite_id)
+        for connection in held:
+            connection.close()
+    assert events[-1]["status"] == "stopped"
+    client.close()
+    assert daemon.end() == 0
+    assert world.wait_until_gone() == {}
