@@ -407,7 +407,9 @@ impl CollectedSession {
 
     /// Returns whether it covers a scope, with the same options.
     pub(crate) fn serves(&self, scope: &Scope, options: &WorkerOptions) -> bool {
-        let same = |a: &WorkerOptions, b: &WorkerOptions| (&a.arguments, a.no_cov) == (&b.arguments, b.no_cov);
+        let same = |a: &WorkerOptions, b: &WorkerOptions| {
+            (&a.arguments, &a.nested, a.no_cov) == (&b.arguments, &b.nested, b.no_cov)
+        };
         if options.is_for_one_run() || !same(&self.options, options) {
             return false;
         }
