@@ -32,6 +32,17 @@ pub struct Lost {
     pub rescheduled: Vec<usize>,
 }
 
+/// The part of a lost worker's running test in its loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Blame {
+    /// It runs elsewhere.
+    Nothing,
+    /// It has its outcome, and is repeated.
+    Repeated,
+    /// It has failed.
+    Failure,
+}
+
 #[derive(Debug, Default)]
 struct Worker {
     /// The rest of its current unit, not sent yet.
@@ -96,8 +107,14 @@ impl Dispatcher {
     /// Then ask [`next`](Self::next) for all workers, after each event.
     #[must_use]
     pub fn with_own_collections(mut self) -> Self {
-        self.may_lack = true;
+        self.expect_own_collections();
         self
+    }
+
+    /// As [`with_own_collections`](Self::with_own_collections), from now on: a worker joins that collects by itself,
+    /// because the collection of the others can't be forked any more.
+    pub fn expect_own_collections(&mut self) {
+        self.may_lack = true;
     }
 
     /// The same without workers: each joins by [`worker_added`](Self::worker_added) when it is there. Until then nothing
@@ -270,23 +287,28 @@ impl Dispatcher {
     /// A worker is gone. Tests that it had not started go back to the front of the queue; see
     /// [`needs_worker`](Self::needs_worker).
     pub fn worker_lost(&mut self, worker: usize) -> Lost {
-        self.remove(worker, true)
+        self.remove(worker, Blame::Failure)
+    }
+
+    /// As [`worker_lost`](Self::worker_lost), where the blamed test is repeated later: that is no failure yet.
+    pub fn worker_lost_for_now(&mut self, worker: usize) -> Lost {
+        self.remove(worker, Blame::Repeated)
     }
 
     /// As [`worker_lost`](Self::worker_lost), for reasons that have nothing to do with its tests: none is blamed, and
     /// the one that it was running goes back, too.
     pub fn worker_withdrawn(&mut self, worker: usize) -> Lost {
-        self.remove(worker, false)
+        self.remove(worker, Blame::Nothing)
     }
 
-    fn remove(&mut self, worker: usize, blames: bool) -> Lost {
+    fn remove(&mut self, worker: usize, blame: Blame) -> Lost {
         let Some(mut state) = self.workers.remove(&worker) else {
             return Lost::default();
         };
-        let blamed = if blames { state.started.pop() } else { None };
+        let blamed = if blame == Blame::Nothing { None } else { state.started.pop() };
         if let Some(index) = blamed {
             self.open.remove(&index);
-            self.failures = self.failures.saturating_add(1);
+            self.failures = self.failures.saturating_add(u32::from(blame == Blame::Failure));
         }
         if self.is_stopping() {
             return Lost { blamed, rescheduled: Vec::new() };

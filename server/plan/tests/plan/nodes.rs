@@ -51,6 +51,17 @@ fn a_withdrawn_worker_blames_no_test() {
     assert!(dispatcher.needs_worker());
 }
 
+#[test]
+fn a_test_that_is_repeated_after_a_crash_is_no_failure_yet() {
+    let mut dispatcher = Dispatcher::new(vec![vec![0, 1, 2]], 1, Some(1));
+    dispatcher.next(0);
+    dispatcher.started(0, 0);
+    let lost = dispatcher.worker_lost_for_now(0);
+    assert_eq!((lost.blamed, lost.rescheduled), (Some(0), vec![1, 2]));
+    assert_eq!((dispatcher.failures(), dispatcher.unfinished()), (0, vec![1, 2]));
+    assert!(dispatcher.needs_worker() && !dispatcher.maxfail_reached());
+}
+
 /// A worker on a node.
 #[derive(Debug, Default)]
 struct OnNode {

@@ -194,14 +194,20 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
             dispatcher.worker_withdrawn(worker);
             return;
         }
-        let stacks = slot.runner.told_stacks();
-        let lost = dispatcher.worker_lost(worker);
-        let Some(index) = lost.blamed else { return };
-        let id = &self.plan.node(index).id;
-        if self.yield_forced && self.taken_over.borrow().contains(&index) {
+        let given_up = slot.current.map(|(index, _)| index).filter(|index| self.taken_over.borrow().contains(index));
+        if let Some(index) = given_up.filter(|_| self.yield_forced) {
+            // It was ended for a newer run, which is no failure: the rest of this run goes on.
+            dispatcher.worker_withdrawn(worker);
+            dispatcher.finished(worker, index, false);
             self.drop_taken_over(vec![index]);
             return;
         }
+        let stacks = slot.runner.told_stacks();
+        let crashes = slot.current.and_then(|(index, _)| self.crashes.get(&index)).copied().unwrap_or(0);
+        let is_repeated = !slot.overdue && crashes < slot.after_crash && *self.stop_rx.borrow() == StopLevel::Go;
+        let lost = if is_repeated { dispatcher.worker_lost_for_now(worker) } else { dispatcher.worker_lost(worker) };
+        let Some(index) = lost.blamed else { return };
+        let id = &self.plan.node(index).id;
         let exit = slot.exit.unwrap_or_default();
         // Plugins that write stacks because a test takes long then end its process in this way, or let it continue.
         let may_be_so = exit.signal.is_none() && exit.code.is_none_or(|code| code == 1);
@@ -218,9 +224,8 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
             }
         };
         if !slot.overdue {
-            let crashes = self.crashes.entry(index).or_default();
-            *crashes += 1;
-            outcome.will_rerun = *crashes <= slot.after_crash;
+            *self.crashes.entry(index).or_default() += 1;
+            outcome.will_rerun = is_repeated;
         }
         outcome.node = slot.runner.node().map(str::to_owned);
         if let Some(streams) = slot.streams.take() {

@@ -34,6 +34,8 @@ pub(super) struct Round {
     /// Its runners stay between runs.
     stay: bool,
     pub dispatcher: Dispatcher,
+    /// A runner collects by itself, and may find other tests.
+    own_collections: bool,
     pub slots: BTreeMap<usize, WorkerSlot>,
     pending: PendingRunners,
     arrivals_tx: mpsc::UnboundedSender<(usize, ProcessEvent)>,
@@ -41,6 +43,10 @@ pub(super) struct Round {
     /// Runners that ended before they started a test: each counts as many as there are runners, but 1 if its node has
     /// gone.
     early_exits: usize,
+    /// Runners that could not be started.
+    failed_starts: usize,
+    /// A runner could be started.
+    has_started: bool,
     /// The deadline for runners to report that they are done, after every test has its outcome.
     done_deadline: Option<Instant>,
 }
@@ -59,6 +65,11 @@ impl Round {
         for (&worker, slot) in &mut self.slots {
             slot.feed(worker, &mut self.dispatcher);
         }
+    }
+
+    /// Returns whether no runner has or expects tests.
+    fn is_idle(&self) -> bool {
+        self.pending.is_empty() && self.slots.values().all(|slot| slot.done)
     }
 
     /// Ends every runner now.
@@ -103,6 +114,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
             self.collect_stacks(&round).await;
             self.apply_stop(&mut round);
             self.yield_to_newer(&mut round);
+            self.replace_missing(&mut round);
             if self.is_round_over(&round) {
                 break;
             }
@@ -110,7 +122,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
             if let Some((worker, came)) = self.step(&mut round).await {
                 self.on_arrival(worker, came, &mut round);
             }
-            if self.collects_again() {
+            if round.own_collections {
                 round.feed_all();
             }
             if round.done_deadline.is_some_and(|at| at <= Instant::now()) {
@@ -157,7 +169,8 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         if self.plan.remote.is_some() {
             dispatcher = dispatcher.with_late_workers();
         }
-        if self.collects_again() {
+        let own_collections = self.collects_again();
+        if own_collections {
             dispatcher = dispatcher.with_own_collections();
         }
         Round {
@@ -165,11 +178,14 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
             first,
             stay,
             dispatcher,
+            own_collections,
             slots: BTreeMap::new(),
             pending: PendingRunners::new(self.pool),
             arrivals_tx,
             arrivals,
             early_exits: 0,
+            failed_starts: 0,
+            has_started: false,
             done_deadline: None,
         }
     }
@@ -251,10 +267,22 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
             }
             Err(reason) => {
                 round.dispatcher.worker_lost(worker);
-                if round.slots.is_empty() && round.pending.is_empty() {
+                round.failed_starts += 1;
+                let is_hopeless = !round.has_started || round.failed_starts >= 2 * round.workers.max(2);
+                if is_hopeless && round.is_idle() && (self.ends_only || round.dispatcher.needs_worker()) {
                     self.ending.fault = Some(format!("no process to run tests in could be made: {reason}"));
                 }
             }
+        }
+    }
+
+    /// Requests a runner for tests that none of the others gets: they were meant for one that could not be started, or are
+    /// left by one that is lost, and the others lack them.
+    fn replace_missing(&mut self, round: &mut Round) {
+        let goes_on = round.has_started && self.ending == DriverEnd::default();
+        let is_debugged = self.plan.kind.debug_process().is_some();
+        if goes_on && !is_debugged && round.is_idle() && round.dispatcher.needs_worker() {
+            self.add_worker(round);
         }
     }
 
@@ -435,7 +463,13 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
 
     /// Sends a runner its order, and starts to forward its events.
     fn start_worker(&self, runner: RoundRunner, post: WorkerSeat, round: &mut Round) {
+        round.has_started = true;
         round.dispatcher.worker_added(post.worker);
+        // Its collection may be gone that the run began with.
+        if runner.runner().is_session() && !round.own_collections {
+            round.own_collections = true;
+            round.dispatcher.expect_own_collections();
+        }
         let feed = next(post.worker, &mut round.dispatcher);
         let mut order = self.plan.order(&runner, post, feed, round.dispatcher.failures() + self.earlier);
         order.deadline_ns = self.deadline_ns;
