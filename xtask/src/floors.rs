@@ -25,7 +25,7 @@ const LAYERED_CRATES: [LayeredCrate; 3] = [
     LayeredCrate {
         sources: "server/engine/src/",
         floors: &[
-            &["fuzzing"],
+            &["fuzzing", "simulation"],
             &["api"],
             &["socket"],
             &["engine", "idle_projects", "idle_runs"],

@@ -14,6 +14,7 @@ mod mutants;
 mod plain_words;
 mod python_imports;
 mod release;
+mod simulate;
 mod systems;
 mod targets;
 mod test;
@@ -60,6 +61,8 @@ enum Chore {
     /// Change a project in every way, and check that no outcome is stale: `staleness [STEPS] [--seed N] [--busy]`.
     #[command(disable_help_flag = true)]
     Staleness(Passed),
+    /// Play runs with faults on a simulated clock: `simulate [STEPS] [--seed N]`.
+    Simulate(simulate::Options),
     /// Feed random input to everything that reads input from outside.
     Fuzz(fuzz::Options),
     /// Print the lines of protocol, plan and history that their tests execute.
@@ -100,6 +103,7 @@ fn run(chore: Chore) -> anyhow::Result<bool> {
         Chore::Faults(passed) => faults::run("faults.py", &passed.arguments),
         Chore::Soak(passed) => faults::run("soak.py", &passed.arguments),
         Chore::Staleness(passed) => faults::run("staleness.py", &passed.arguments),
+        Chore::Simulate(options) => simulate::run(&options),
         Chore::Fuzz(options) => fuzz::run(&options),
         Chore::Coverage => coverage::run(),
         Chore::Mutants(passed) => mutants::run(&passed.arguments),

@@ -19,6 +19,8 @@ mod processes;
 mod project;
 mod runs;
 mod session;
+#[cfg(test)]
+mod simulation;
 mod socket;
 mod suites;
 mod timing;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use pytest_lens_plan::flaky::Verdict;
 
 use crate::inputs::InputStore;
-use crate::keeper;
+use crate::keeper::Keeper;
 use crate::ledger::{Last, Ledger, Limits, Report};
 use crate::location::Location;
 use crate::record::{Run, Uid};
@@ -155,6 +155,20 @@ impl History {
     /// Opens a history. Returns at once: the file is read, or made, in the background.
     #[must_use]
     pub fn open(location: Location, options: HistoryOptions) -> Self {
+        let (history, keeper) = Self::open_with_keeper(location, options);
+        let keeping = std::thread::Builder::new().name("history".into()).spawn(move || keeper.work());
+        if let Err(error) = keeping {
+            let sentence = format!("no thread can be started for the history ({error}); it is kept in memory only");
+            history.shared.report(sentence);
+            let mut state = history.shared.state();
+            (state.is_settled, state.is_closed) = (true, true);
+        }
+        history
+    }
+
+    /// As [`History::open`], without a thread: the caller gives the keeper its turns.
+    #[must_use]
+    pub fn open_with_keeper(location: Location, options: HistoryOptions) -> (Self, Keeper) {
         let state = State { ledger: Ledger::new(options.limits), ..State::default() };
         let shared = Arc::new(Shared {
             location,
@@ -164,16 +178,9 @@ impl History {
             done: Condvar::new(),
             listeners: Mutex::default(),
         });
-        let own = Arc::clone(&shared);
-        let keeper = std::thread::Builder::new().name("history".into()).spawn(move || keeper::work(&own));
-        if let Err(error) = keeper {
-            let sentence = format!("no thread can be started for the history ({error}); it is kept in memory only");
-            shared.report(sentence);
-            let mut state = shared.state();
-            (state.is_settled, state.is_closed) = (true, true);
-        }
         let inputs = InputStore::of(&shared.location);
-        History { shared, inputs }
+        let keeper = Keeper::new(Arc::clone(&shared));
+        (History { shared, inputs }, keeper)
     }
 
     /// Records a run that has ended: later questions take it into account. It is written in the background. A run whose

@@ -21,8 +21,9 @@ const TRIES: u32 = 4;
 /// An open file, its content, and the name of the damaged one with its fault.
 type Reopened = (Store, Ledger, Option<(PathBuf, String)>);
 
-struct Keeper<'a> {
-    shared: &'a Shared,
+/// The reader and writer of one history's file.
+pub struct Keeper {
+    shared: Arc<Shared>,
     store: Option<Store>,
     /// The file turned out to be damaged while in use: it is checked when it is opened again, and all of memory is
     /// written again.
@@ -35,26 +36,15 @@ struct Keeper<'a> {
     passing: bool,
 }
 
-/// Works until the last handle is gone.
-pub(crate) fn work(shared: &Arc<Shared>) {
-    let mut keeper = Keeper { shared, store: None, is_suspect: false, set_aside: None, locked: 0, passing: false };
-    loop {
-        let result = keeper.step();
-        let retry = match result {
-            Ok(()) => {
-                keeper.all_well();
-                None
-            }
-            Err(trouble) => match keeper.failed(&trouble) {
-                Some(pause) => Some(pause),
-                None => return,
-            },
-        };
-        shared.done.notify_all();
-        if !wait(shared, retry) {
-            return;
-        }
-    }
+/// The time of a keeper's next turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NextTurn {
+    /// It waits for work.
+    WithWork,
+    /// It tries again after a pause.
+    After(Duration),
+    /// It has nothing more to do.
+    Never,
 }
 
 /// Waits for work; `false` if there will never be any.
@@ -77,14 +67,54 @@ fn wait(shared: &Shared, retry: Option<Duration>) -> bool {
     true
 }
 
-impl Keeper<'_> {
-    fn step(&mut self) -> Result<(), Trouble> {
+impl Keeper {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Keeper { shared, store: None, is_suspect: false, set_aside: None, locked: 0, passing: false }
+    }
+
+    /// Works until the last handle is gone.
+    pub(crate) fn work(mut self) {
+        loop {
+            let retry = match self.turn(now_ms()) {
+                NextTurn::WithWork => None,
+                NextTurn::After(pause) => Some(pause),
+                NextTurn::Never => return,
+            };
+            if !wait(&self.shared, retry) {
+                return;
+            }
+        }
+    }
+
+    /// Reads and writes what there is at this Unix time in milliseconds.
+    pub fn turn(&mut self, now_ms: u64) -> NextTurn {
+        let next = match self.step(now_ms) {
+            Ok(()) => {
+                self.all_well();
+                NextTurn::WithWork
+            }
+            Err(trouble) => match self.failed(&trouble) {
+                Some(pause) => NextTurn::After(pause),
+                None => return NextTurn::Never,
+            },
+        };
+        self.shared.done.notify_all();
+        next
+    }
+
+    /// Whether the file has all that memory has, as far as the keeper knows.
+    #[must_use]
+    pub fn has_written(&self) -> bool {
+        self.shared.state().is_written()
+    }
+
+    fn step(&mut self, now_ms: u64) -> Result<(), Trouble> {
         // Another program may have removed the file, or set it aside.
         let mut store = match self.store.take().filter(Store::is_current) {
             Some(store) => store,
-            None => self.open()?,
+            None => self.open(now_ms)?,
         };
-        match self.exchange(&mut store) {
+        match self.exchange(&mut store, now_ms) {
             Ok(()) => {
                 self.store = Some(store);
                 Ok(())
@@ -100,7 +130,7 @@ impl Keeper<'_> {
     }
 
     /// Opens the file; a damaged one is set aside, and a new one made.
-    fn open(&mut self) -> Result<Store, Trouble> {
+    fn open(&mut self, now_ms: u64) -> Result<Store, Trouble> {
         let (location, limits) = (&self.shared.location, self.shared.options.limits);
         let first = if self.is_suspect { None } else { Some(Store::open(location, limits)) };
         let (store, ledger, aside) = match first {
@@ -123,7 +153,7 @@ impl Keeper<'_> {
         }
         let set_aside = location.set_aside().len();
         let by_another = self.set_aside.is_some_and(|before| set_aside > before);
-        self.merge(ledger, self.is_suspect || aside.is_some() || by_another);
+        self.merge(ledger, self.is_suspect || aside.is_some() || by_another, now_ms);
         (self.is_suspect, self.set_aside) = (false, Some(set_aside));
         Ok(store)
     }
@@ -148,8 +178,8 @@ impl Keeper<'_> {
 
     /// Loads the file's content into memory. Runs that the file lacks wait to be written: all of memory if it was
     /// damaged, otherwise those recorded since.
-    fn merge(&self, mut ledger: Ledger, rewrite: bool) {
-        ledger.trim(now_ms());
+    fn merge(&self, mut ledger: Ledger, rewrite: bool, now_ms: u64) {
+        ledger.trim(now_ms);
         ledger.compact();
         let is_empty = ledger.len() == 0;
         {
@@ -173,10 +203,10 @@ impl Keeper<'_> {
     }
 
     /// Writes pending runs, and reads those of other processes.
-    fn exchange(&self, store: &mut Store) -> Result<(), Trouble> {
+    fn exchange(&self, store: &mut Store, now_ms: u64) -> Result<(), Trouble> {
         let (batch, lost, marks) = {
             let mut state = self.shared.state();
-            state.ledger.trim(now_ms());
+            state.ledger.trim(now_ms);
             let batch: Vec<_> = state.pending.iter().cloned().collect();
             (batch, state.ledger.take_lost(), state.ledger.marks.clone())
         };

@@ -24,6 +24,7 @@ pub use failure::{FailedAt, Failure};
 pub use fingerprint::{Code, CodeFile, Differences, Fingerprints, Running, is_code};
 pub use history::{Changed, History, HistoryOptions};
 pub use inputs::{AllInputs, Input, InputKind, InputStore, TestInputs};
+pub use keeper::{Keeper, NextTurn};
 pub use ledger::{Last, Limits, Report};
 pub use location::Location;
 pub use record::{Attempt, Run, Source, Uid};

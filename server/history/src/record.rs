@@ -82,8 +82,13 @@ impl Run {
     #[must_use]
     pub fn new(source: Source, code: Option<Arc<str>>) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let started_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
-        Run { uid: Uid::new(), started_ms, source, code, is_imported: false, attempts: Vec::new() }
+        Run { code, ..Run::begun(source, u64::try_from(now.as_millis()).unwrap_or(u64::MAX)) }
+    }
+
+    /// A new run without outcomes, begun at this Unix time in milliseconds.
+    #[must_use]
+    pub fn begun(source: Source, started_ms: u64) -> Self {
+        Run { uid: Uid::new(), started_ms, source, code: None, is_imported: false, attempts: Vec::new() }
     }
 }
 

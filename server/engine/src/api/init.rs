@@ -132,6 +132,8 @@ pub(super) async fn open(shared: &Arc<Shared>, wanted: Opening) -> Result<(Arc<P
         relays: StdioRelays::new(printed),
         alive: std::sync::Mutex::new(Some(HashMap::new())),
         env: std::sync::Mutex::default(),
+        #[cfg(test)]
+        simulated: None,
     };
     crate::processes::private_files::folder(&launcher.cache_dir)
         .map_err(|error| Refusal::new(ErrorCode::InternalError, format!("no folder for caches: {error}")))?;

@@ -21,6 +21,7 @@ use crate::model::node::CollectedItem;
 use crate::model::node::{Analyses, Node, NodeMaker};
 use crate::model::scope::Scope;
 use crate::model::timings::sums;
+use crate::processes::blocking::blocking;
 use crate::processes::disk_snapshot::Snapshot;
 use crate::processes::exclusive_session::{self, ExclusiveSession, ExitingSessions};
 use crate::processes::file_opens::{UnreportedReads, Window};
@@ -257,7 +258,7 @@ pub(crate) async fn collect(
     let configuration: Vec<_> =
         collected.read.files.iter().map(|file| PathBuf::from(&file.0)).filter(|path| is_configuration(path)).collect();
     let (window, mut reasons, mut snapshot) = (order.window, collected.reasons, Snapshot::new(collected.read));
-    let compared = tokio::task::spawn_blocking(move || {
+    let compared = blocking(move || {
         let nodes = make_nodes(items, &root, &settings, &analyses);
         let read: Vec<_> =
             sources.iter().filter_map(|path| Some((path.as_path(), analyses.of(path, &settings)?))).collect();
@@ -282,7 +283,7 @@ pub(crate) async fn collect(
         (nodes, reasons, snapshot, certain, perhaps_read)
     });
     let (nodes, reasons, snapshot, (is_certain, has_certain_code), perhaps_read) =
-        compared.await.map_err(|error| CollectFailure::broken(error.to_string()))?;
+        compared.await.ok_or_else(|| CollectFailure::broken("the collected tests could not be read"))?;
     let shared = fork && reasons.is_empty();
     let (process, events, exclusive) = match purpose {
         _ if shared => (Some(process), Some(events), ExclusiveSession::default()),

@@ -1,77 +1,34 @@
-//! The connections of this engine's Python processes: one Unix socket in a private folder, and a table of the tasks
-//! that wait for each process.
-//!
-//! The exit of a forked process is reported by the process that forked it, so exits are routed by name, whichever
-//! connection reports them.
+//! The connections of this engine's Python processes: one Unix socket in a private folder.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::{fs, io};
 
-use dashmap::DashMap;
 use pytest_lens_platform::private;
 use pytest_lens_platform::sockets::{LONGEST_PATH, WorkerListener, WorkerStream, accept_worker, listen_for_workers};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use crate::processes::engine_lock::{EngineLock, if_dead};
 use crate::processes::frames::{self, Outgoing};
 use crate::processes::liveness::Liveness;
-use crate::processes::process::{Connection, ExitStatus, ProcessEvent};
+use crate::processes::process::{Connection, ExitStatus};
+use crate::processes::roster::{ExpectedProcess, Newcomer, Roster};
 use crate::processes::worker_protocol::{FromWorker, ToWorker};
-use crate::timing::LAST_MESSAGES_GRACE;
 
 pub(crate) struct Hub {
+    roster: Roster,
+    door: Option<Door>,
+}
+
+/// The socket, and the task that accepts processes there.
+struct Door {
     folder: PathBuf,
     /// The address that the processes connect to.
     address: String,
     /// While this is held, other engines leave the folder alone.
     _engine_lock: EngineLock,
     token: String,
-    next: AtomicU64,
-    expected: Arc<DashMap<String, Expected>>,
     accepting: tokio::task::JoinHandle<()>,
-}
-
-struct Expected {
-    events: mpsc::UnboundedSender<ProcessEvent>,
-    hello: Option<oneshot::Sender<Connection>>,
-    /// Set by its hello.
-    liveness: Option<Arc<Liveness>>,
-    /// Its connection has ended, and all its messages were forwarded.
-    lost: bool,
-    /// Its exit, not forwarded yet.
-    exit: Option<ExitStatus>,
-}
-
-impl Expected {
-    /// Forwards the exit. No event follows it.
-    fn tell_exit(&mut self) {
-        if let Some(status) = self.exit.take() {
-            self.hello = None;
-            let _ = self.events.send(ProcessEvent::Exited(status));
-        }
-    }
-}
-
-/// A process that has not connected yet.
-pub(crate) struct ExpectedProcess {
-    pub id: String,
-    pub hello: oneshot::Receiver<Connection>,
-    pub events: mpsc::UnboundedReceiver<ProcessEvent>,
-    pub registration: Registration,
-}
-
-/// Keeps a process's entry in the table; dropping it removes the entry.
-pub(crate) struct Registration {
-    id: String,
-    expected: Arc<DashMap<String, Expected>>,
-}
-
-impl Drop for Registration {
-    fn drop(&mut self) {
-        self.expected.remove(&self.id);
-    }
 }
 
 impl Hub {
@@ -80,43 +37,41 @@ impl Hub {
         let token = random_token()?;
         let (folder, engine_lock) = make_folder(places(), &format!("{PREFIX}{}-{}", std::process::id(), &token[..8]))?;
         let (listener, address) = listen_for_workers(&folder)?;
-        let expected = Arc::new(DashMap::new());
-        let accepting = tokio::spawn(accept(listener, token.clone(), Arc::clone(&expected)));
-        Ok(Hub { folder, address, _engine_lock: engine_lock, token, next: AtomicU64::new(1), expected, accepting })
+        let roster = Roster::default();
+        let accepting = tokio::spawn(accept(listener, token.clone(), roster.clone()));
+        Ok(Hub { roster, door: Some(Door { folder, address, _engine_lock: engine_lock, token, accepting }) })
+    }
+
+    /// One that no process reaches from outside, for the simulation.
+    #[cfg(test)]
+    pub(crate) fn without_door(roster: Roster) -> Self {
+        Hub { roster, door: None }
     }
 
     pub(crate) fn address(&self) -> &str {
-        &self.address
+        self.door.as_ref().map_or("", |door| &door.address)
     }
 
     pub(crate) fn token(&self) -> &str {
-        &self.token
+        self.door.as_ref().map_or("", |door| &door.token)
     }
 
     /// Expects a process, named after `role`, that is about to be started or forked.
     pub(crate) fn expect(&self, role: &str) -> ExpectedProcess {
-        let id = format!("{role}-{}", self.next.fetch_add(1, Ordering::Relaxed));
-        let (events_tx, events) = mpsc::unbounded_channel();
-        let (hello_tx, hello) = oneshot::channel();
-        self.expected.insert(
-            id.clone(),
-            Expected { events: events_tx, hello: Some(hello_tx), liveness: None, lost: false, exit: None },
-        );
-        let registration = Registration { id: id.clone(), expected: Arc::clone(&self.expected) };
-        ExpectedProcess { id, hello, events, registration }
+        self.roster.expect(role)
     }
 
     /// Reports the exit of a process that this engine itself started.
     pub(crate) fn report_exit(&self, id: &str, status: ExitStatus) {
-        route_exit(&self.expected, id, status);
+        self.roster.report_exit(id, status);
     }
-}
 
-impl Hub {
     /// Accepts no more processes, and removes the folder.
     pub(crate) fn close(&self) {
-        self.accepting.abort();
-        let _ = fs::remove_dir_all(&self.folder);
+        if let Some(door) = &self.door {
+            door.accepting.abort();
+            let _ = fs::remove_dir_all(&door.folder);
+        }
     }
 }
 
@@ -186,32 +141,14 @@ fn random_token() -> io::Result<String> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Reports the exit of a process, after all its own messages.
-fn route_exit(expected: &Arc<DashMap<String, Expected>>, id: &str, status: ExitStatus) {
-    let Some(mut entry) = expected.get_mut(id) else { return };
-    entry.exit = Some(status);
-    if entry.lost {
-        entry.tell_exit();
-        return;
-    }
-    drop(entry);
-    let (expected, id) = (Arc::clone(expected), id.to_owned());
-    tokio::spawn(async move {
-        tokio::time::sleep(LAST_MESSAGES_GRACE).await;
-        if let Some(mut entry) = expected.get_mut(&id) {
-            entry.tell_exit();
-        }
-    });
-}
-
-async fn accept(listener: WorkerListener, token: String, expected: Arc<DashMap<String, Expected>>) {
+async fn accept(listener: WorkerListener, token: String, roster: Roster) {
     while let Ok(stream) = accept_worker(&listener).await {
-        tokio::spawn(serve(stream, token.clone(), Arc::clone(&expected)));
+        tokio::spawn(serve(stream, token.clone(), roster.clone()));
     }
 }
 
 /// Serves one process's connection, from its hello to its end.
-async fn serve(stream: WorkerStream, token: String, expected: Arc<DashMap<String, Expected>>) {
+async fn serve(stream: WorkerStream, token: String, roster: Roster) {
     let (mut incoming, outgoing) = match frames::split(stream) {
         Ok(both) => both,
         Err(error) => return tracing::error!(%error, "the connection of a process can't be read"),
@@ -223,88 +160,23 @@ async fn serve(stream: WorkerStream, token: String, expected: Arc<DashMap<String
     }
     let (sender, receiver) = mpsc::unbounded_channel();
     tokio::spawn(write_out(outgoing, receiver));
-    let liveness = Arc::new(Liveness::of(pid));
-    let end = if node.is_some() {
-        ExitStatus {
-            note: Some("was lost: the cluster's driver has ended".into()),
-            was_lost: true,
-            ..ExitStatus::default()
-        }
-    } else {
-        ExitStatus::default()
-    };
-    let events = {
-        let Some(mut entry) = expected.get_mut(&host) else { return };
-        let Some(hello) = entry.hello.take() else { return };
-        entry.liveness = Some(Arc::clone(&liveness));
-        if hello.send(Connection { pid, node, sender, liveness: Arc::clone(&liveness) }).is_err() {
-            return;
-        }
-        entry.events.clone()
-    };
-    let ending = watch_end(Arc::clone(&liveness), host.clone(), parent, Arc::clone(&expected), end);
-    tokio::spawn(ending);
+    let connection = Connection { pid, node, sender, liveness: Arc::new(Liveness::of(pid)) };
+    let Some(line) = roster.connect(Newcomer { host, parent, connection }) else { return };
     loop {
-        let event = match incoming.next().await {
-            Ok(Some(FromWorker::Exited { host, code, signal })) => {
-                route_exit(&expected, &host, ExitStatus { code, signal, ..ExitStatus::default() });
-                continue;
+        match incoming.next().await {
+            Ok(Some(message)) => {
+                if !line.take(message) {
+                    break;
+                }
             }
-            Ok(Some(FromWorker::ForkFailed { host, message, errno })) => {
-                route_exit(&expected, &host, ExitStatus { note: Some(message), errno, ..ExitStatus::default() });
-                continue;
-            }
-            Ok(Some(FromWorker::LostRemote { host, message })) => {
-                route_exit(
-                    &expected,
-                    &host,
-                    ExitStatus { note: Some(message), was_lost: true, ..ExitStatus::default() },
-                );
-                continue;
-            }
-            Ok(Some(FromWorker::Forked { .. })) => continue,
-            Ok(Some(message)) => ProcessEvent::Message(Box::new(message)),
             Ok(None) => break,
             Err(error) => {
-                tracing::error!(host, %error, "a worker's frame can't be read");
+                tracing::error!(host = line.host, %error, "a worker's frame can't be read");
                 break;
             }
-        };
-        if events.send(event).is_err() {
-            break;
         }
     }
-    liveness.set_ended();
-    let _ = events.send(ProcessEvent::Lost);
-    if let Some(mut entry) = expected.get_mut(&host) {
-        entry.lost = true;
-        entry.tell_exit();
-    }
-}
-
-/// Makes sure that the end of a process is reported if no process is left that could report it: its parent may have
-/// ended before or with it, or be stopped. `end`: what is known of its end then.
-async fn watch_end(
-    liveness: Arc<Liveness>,
-    host: String,
-    parent: Option<String>,
-    expected: Arc<DashMap<String, Expected>>,
-    end: ExitStatus,
-) {
-    liveness.end().await;
-    liveness.set_ended();
-    let parent_of = |parent: &str| expected.get(parent).and_then(|entry| entry.liveness.clone());
-    let orphaned = async {
-        match parent.as_deref().and_then(parent_of) {
-            Some(parent) => parent.ended().await,
-            None => std::future::pending().await,
-        }
-    };
-    let is_orphaned = tokio::time::timeout(LAST_MESSAGES_GRACE, orphaned).await.is_ok();
-    let unknown = expected.get(&host).is_some_and(|entry| entry.exit.is_none());
-    if unknown {
-        route_exit(&expected, &host, if is_orphaned { ExitStatus::orphaned() } else { end });
-    }
+    line.close();
 }
 
 async fn write_out(mut outgoing: Outgoing, mut messages: mpsc::UnboundedReceiver<ToWorker>) {

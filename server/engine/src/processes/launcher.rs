@@ -50,6 +50,9 @@ pub(crate) struct Launcher {
     pub relays: StdioRelays,
     /// The live interpreters of this project; `None` after it has closed.
     pub alive: Mutex<Option<Alive>>,
+    /// Starts a simulated interpreter of this name instead.
+    #[cfg(test)]
+    pub simulated: Option<Box<dyn Fn(String) + Send + Sync>>,
 }
 
 /// A warm interpreter: pytest and some third-party modules are loaded, and nothing of the project.
@@ -65,6 +68,12 @@ pub(crate) struct Base {
 }
 
 impl Base {
+    /// An interpreter that is `ready`, and was started in the folder `root`.
+    pub(crate) fn new((process, events): Arrival, ready: Ready, root: FolderIdentity) -> Self {
+        let snapshot = Mutex::new(Snapshot::new(ready.read.clone()));
+        Base { process, ready, root, snapshot, compared: Mutex::default(), events: Mutex::new(Some(events)) }
+    }
+
     /// Returns whether its loaded files are unchanged, and it is alive.
     pub(crate) fn is_fresh(&self) -> bool {
         self.is_fresh_since(Instant::now())
@@ -214,6 +223,14 @@ impl Launcher {
     async fn try_start(&self, flags: &[&str], preload: &Preload) -> Result<Base, StartError> {
         let root = FolderIdentity::of(&self.root);
         let awaited = self.hub.expect("base");
+        #[cfg(test)]
+        if let Some(start) = &self.simulated {
+            start(awaited.id.clone());
+            let failed = |error: NoProcess| StartError::Failed(error.to_string());
+            let (process, mut events) = Process::arrive(awaited, BOOT_LIMIT, None).await.map_err(failed)?;
+            let ready = self.ready(&process, &mut events, &Stderr::default()).await?;
+            return Ok(Base::new((process, events), ready, root));
+        }
         let program = program_of(&self.worker_dir, INTERPRETER);
         let mut command = self.command(flags, &program, self.boot(&awaited.id, preload)?);
         let (ended, ending) = watch::channel(false);
@@ -248,8 +265,7 @@ impl Launcher {
             }
         }?;
         starting.0 = None;
-        let snapshot = Mutex::new(Snapshot::new(ready.read.clone()));
-        Ok(Base { process, ready, root, snapshot, compared: Mutex::default(), events: Mutex::new(Some(events)) })
+        Ok(Base::new((process, events), ready, root))
     }
 
     /// The start message for an interpreter, as JSON.

@@ -1,30 +1,86 @@
 //! Watches processes: notices their end at once, even if others started them, and notices when one is stopped by a
 //! signal.
 
+use futures::future::BoxFuture;
+use pytest_lens_platform::processes::interrupt;
 use tokio::sync::watch;
 
-use crate::processes::process_tree::{ProcessHandle, is_stopped};
+use crate::processes::process_tree::{ProcessHandle, is_stopped, kill_tree};
 use crate::timing::{LIVENESS_INTERVAL, STOPPED_LIMIT};
 
-/// The life of a connected process.
-pub(crate) struct Liveness {
+/// A process, as its operating system shows and controls it. A simulated one has a system of its own.
+pub(crate) trait Body: Send + Sync {
+    /// Waits for its end; forever if the system can't report it.
+    fn end(&self) -> BoxFuture<'_, ()>;
+    fn is_over(&self) -> bool;
+    /// Whether a signal has stopped it.
+    fn is_stopped(&self) -> bool;
+    /// Kills it alone.
+    fn kill(&self);
+    /// Kills it and all processes below it.
+    fn kill_tree(&self);
+    /// Interrupts it, as Ctrl-C does.
+    fn interrupt(&self);
+}
+
+/// A process of this machine.
+struct SystemBody {
     pid: i32,
     /// `None` if the kernel has no such handle, or the process is gone.
     handle: Option<ProcessHandle>,
+}
+
+impl Body for SystemBody {
+    fn end(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            match &self.handle {
+                Some(handle) => handle.end().await,
+                None => std::future::pending().await,
+            }
+        })
+    }
+
+    fn is_over(&self) -> bool {
+        self.handle.as_ref().is_some_and(ProcessHandle::is_over)
+    }
+
+    fn is_stopped(&self) -> bool {
+        is_stopped(self.pid)
+    }
+
+    fn kill(&self) {
+        if let Some(handle) = &self.handle {
+            handle.kill();
+        }
+    }
+
+    fn kill_tree(&self) {
+        kill_tree(self.pid);
+    }
+
+    fn interrupt(&self) {
+        interrupt(self.pid);
+    }
+}
+
+/// The life of a connected process.
+pub(crate) struct Liveness {
+    body: Box<dyn Body>,
     ended: watch::Sender<bool>,
 }
 
 impl Liveness {
     pub(crate) fn of(pid: i32) -> Self {
-        Liveness { pid, handle: ProcessHandle::of(pid), ended: watch::Sender::new(false) }
+        Liveness::with(SystemBody { pid, handle: ProcessHandle::of(pid) })
     }
 
-    /// Waits for the end of the process itself; forever if the kernel can't report it.
+    pub(crate) fn with(body: impl Body + 'static) -> Self {
+        Liveness { body: Box::new(body), ended: watch::Sender::new(false) }
+    }
+
+    /// Waits for the end of the process itself; forever if the system can't report it.
     pub(crate) async fn end(&self) {
-        match &self.handle {
-            Some(handle) => handle.end().await,
-            None => std::future::pending().await,
-        }
+        self.body.end().await;
     }
 
     /// Marks it as ended. The end of its connection counts as well, since it is useless without one.
@@ -39,7 +95,22 @@ impl Liveness {
 
     /// Returns whether it can work: it has not ended, and no signal has stopped it.
     pub(crate) fn is_usable(&self) -> bool {
-        !*self.ended.borrow() && !self.handle.as_ref().is_some_and(ProcessHandle::is_over) && !is_stopped(self.pid)
+        !*self.ended.borrow() && !self.body.is_over() && !self.body.is_stopped()
+    }
+
+    /// Whether a signal has stopped it.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.body.is_stopped()
+    }
+
+    /// Kills it and all processes below it.
+    pub(crate) fn kill_tree(&self) {
+        self.body.kill_tree();
+    }
+
+    /// Interrupts it, as Ctrl-C does.
+    pub(crate) fn interrupt(&self) {
+        self.body.interrupt();
     }
 
     /// Waits until an idle process can't work any more. A stopped one is killed, since nobody else would end it.
@@ -47,8 +118,8 @@ impl Liveness {
         let looking = async {
             loop {
                 tokio::time::sleep(LIVENESS_INTERVAL).await;
-                if is_stopped(self.pid) {
-                    self.kill();
+                if self.body.is_stopped() {
+                    self.body.kill();
                     return;
                 }
             }
@@ -61,14 +132,8 @@ impl Liveness {
 
     /// Kills the process if it is stopped, since it would not notice the end of its connection.
     pub(crate) fn release(&self) {
-        if !*self.ended.borrow() && is_stopped(self.pid) {
-            self.kill();
-        }
-    }
-
-    fn kill(&self) {
-        if let Some(handle) = &self.handle {
-            handle.kill();
+        if !*self.ended.borrow() && self.body.is_stopped() {
+            self.body.kill();
         }
     }
 }

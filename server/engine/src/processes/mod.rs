@@ -1,5 +1,6 @@
 //! The Python processes of a project: started, kept warm, forked, compared with the disk, ended.
 
+pub(crate) mod blocking;
 pub(crate) mod cluster_protocol;
 pub(crate) mod code_snapshot;
 pub(crate) mod collected_session;
@@ -26,6 +27,7 @@ pub(crate) mod project_files;
 pub(crate) mod ray_cluster;
 pub(crate) mod resident;
 pub(crate) mod resident_pool;
+pub(crate) mod roster;
 pub(crate) mod runner;
 pub(crate) mod stdio_relay;
 pub(crate) mod temp_dirs;

@@ -18,6 +18,7 @@ use crashes::Crashes;
 
 use crate::model::node::Analyses;
 use crate::model::scope::Scope;
+use crate::processes::blocking::blocking;
 use crate::processes::collected_session::CollectedSession;
 use crate::processes::exclusive_session::{ExclusiveSession, ExitingSessions};
 use crate::processes::file_opens::{Opens, Window};
@@ -228,7 +229,7 @@ impl Pool {
         };
         if let Some(base) = present {
             let checked = Arc::clone(&base);
-            if tokio::task::spawn_blocking(move || checked.is_fresh_since(requested)).await.unwrap_or(false) {
+            if blocking(move || checked.is_fresh_since(requested)).await.unwrap_or(false) {
                 return Ok(base);
             }
         }
@@ -258,7 +259,7 @@ impl Pool {
         let standing_by = self.state().base.take();
         if let Some(base) = standing_by {
             let checked = Arc::clone(&base);
-            if tokio::task::spawn_blocking(move || checked.is_fresh()).await.unwrap_or(false) {
+            if blocking(move || checked.is_fresh()).await.unwrap_or(false) {
                 return Ok(base);
             }
         }

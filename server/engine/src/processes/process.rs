@@ -7,8 +7,8 @@ pub(crate) use pytest_lens_platform::processes::is_exhaustion;
 use pytest_lens_platform::processes::{INTERRUPT, SENT_BY_PEOPLE, signal_text};
 use tokio::sync::mpsc;
 
-use crate::processes::hub::{ExpectedProcess, Registration};
 use crate::processes::liveness::Liveness;
+use crate::processes::roster::{ExpectedProcess, Registration};
 use crate::processes::worker_protocol::{FromWorker, ToWorker};
 
 /// The connection to a process.
@@ -175,6 +175,21 @@ impl Process {
     /// Returns whether it can work: it has not ended, and no signal has stopped it.
     pub(crate) fn is_usable(&self) -> bool {
         self.liveness.is_usable()
+    }
+
+    /// Kills it and all processes below it.
+    pub(crate) fn kill(&self) {
+        self.liveness.kill_tree();
+    }
+
+    /// Interrupts it, as Ctrl-C does.
+    pub(crate) fn interrupt(&self) {
+        self.liveness.interrupt();
+    }
+
+    /// Returns whether a signal has stopped it.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.liveness.is_stopped()
     }
 
     /// Its liveness, for tasks that don't keep it alive.

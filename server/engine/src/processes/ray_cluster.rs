@@ -17,7 +17,7 @@ use crate::processes::cluster_protocol::RemoteOrder;
 use crate::processes::code_snapshot::CodeSnapshots;
 use crate::processes::hub::Hub;
 use crate::processes::launcher::{Launcher, StartError};
-use crate::processes::process::{NoProcess, Process, ProcessEvent};
+use crate::processes::process::{Arrival, NoProcess, Process, ProcessEvent};
 use crate::processes::runner::Runner;
 use crate::processes::worker_protocol::{FromWorker, ToWorker, WorkerOptions};
 use crate::timing::{CLUSTER_LIMIT, NODE_LIMIT, SNAPSHOT_LIMIT};
@@ -91,13 +91,25 @@ impl RayCluster {
         };
         starting.0 = None;
         tracing::info!(version, cpus, "connected to a Ray cluster");
+        let hub = Arc::clone(&launcher.hub);
+        Ok(RayCluster::over((driver, events), hub, root, config, (version, cpus)))
+    }
+
+    /// The cluster behind a driver that is connected to it.
+    pub(crate) fn over(
+        (driver, events): Arrival,
+        hub: Arc<Hub>,
+        root: PathBuf,
+        config: RayConfig,
+        (version, cpus): (String, usize),
+    ) -> Self {
         let (cpus_tx, cpus) = watch::channel(cpus);
         let (taken_tx, taken) = mpsc::unbounded_channel();
         let failure: Arc<Mutex<Option<String>>> = Arc::default();
         tokio::spawn(follow(events, cpus_tx, taken_tx, Arc::clone(&failure)));
         let snapshots =
             tokio::sync::Mutex::new(Snapshots { code: Arc::new(Mutex::new(CodeSnapshots::new(root))), taken });
-        Ok(RayCluster { config, version, driver, hub: Arc::clone(&launcher.hub), cpus, failure, snapshots })
+        RayCluster { config, version, driver, hub, cpus, failure, snapshots }
     }
 
     /// Why it can't be used any more; `None` while it can.

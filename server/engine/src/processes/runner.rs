@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use pytest_lens_platform::processes::interrupt;
 use tokio::sync::mpsc;
 
 use crate::processes::hub::Hub;
 use crate::processes::launcher::Base;
 use crate::processes::process::{Arrival, NoProcess, Process, ProcessEvent};
-use crate::processes::process_tree::{is_stopped, kill_tree};
 use crate::processes::worker_protocol::{FromWorker, Purpose, Role, ToWorker, WireRead, WorkerOptions};
 
 pub(crate) struct Runner {
@@ -142,7 +140,7 @@ impl Runner {
     pub(crate) fn kill(&self) {
         match &self.origin {
             Origin::Node(driver) => driver.send(ToWorker::KillRemote { host: self.process.id.clone() }),
-            Origin::Collected | Origin::Session(_) => drop(kill_tree(self.process.pid)),
+            Origin::Collected | Origin::Session(_) => self.process.kill(),
         }
     }
 
@@ -150,13 +148,13 @@ impl Runner {
     pub(crate) fn interrupt(&self) {
         match &self.origin {
             Origin::Node(_) => self.kill(),
-            Origin::Collected | Origin::Session(_) => drop(interrupt(self.process.pid)),
+            Origin::Collected | Origin::Session(_) => self.process.interrupt(),
         }
     }
 
     /// Returns whether a signal has stopped it.
     pub(crate) fn is_stopped(&self) -> bool {
-        !matches!(self.origin, Origin::Node(_)) && is_stopped(self.process.pid)
+        !matches!(self.origin, Origin::Node(_)) && self.process.is_stopped()
     }
 
     /// The id of its process on this machine; of the cluster's driver for one on a node.

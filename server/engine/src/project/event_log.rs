@@ -3,10 +3,11 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pytest_lens_protocol::{Event, EventPayload};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::runs::packed::{decode, encode};
 use crate::timing::EVENTS_KEPT;

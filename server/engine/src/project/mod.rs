@@ -42,6 +42,7 @@ use pytest_lens_protocol::{ImpactRecord, RunOnSave, WorkerCount};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
+use crate::clock::Clock;
 use crate::model::scope::Scope;
 use crate::model::sources;
 use crate::model::verbosity;
@@ -123,7 +124,7 @@ impl Project {
         let in_force = settings.in_force();
         pool.residents.configure(&in_force.fixture_reuse);
         let state = Arc::new(ProjectState::new(root, pytest, in_force, history, Arc::clone(&pool.analyses)));
-        tokio::spawn(Recorder::new(Arc::clone(&state)).work(mailbox, printed));
+        tokio::spawn(Recorder::new(Arc::clone(&state), Clock::System).work(mailbox, printed));
         let project = Arc::new(Project {
             id,
             state,

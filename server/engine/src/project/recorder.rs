@@ -16,7 +16,7 @@ use pytest_lens_protocol::{
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::clock::now_ms;
+use crate::clock::Clock;
 use crate::model::collection_order::CollectionOrder;
 use crate::model::inventory::{Findings, Inventory};
 use crate::model::outcome::{counts_of, not_run, status_of, uncollected};
@@ -107,7 +107,9 @@ impl Passed {
 
 pub(crate) struct Recorder {
     state: Arc<ProjectState>,
-    runs: HashMap<String, OpenRun>,
+    clock: Clock,
+    /// Ordered, so that a replay of the simulation is the same.
+    runs: BTreeMap<String, OpenRun>,
     /// Ended runs whose code is not named yet, with their outcomes, and whether they ran undisturbed.
     unsaved: HashMap<String, (Run, bool)>,
     /// Tests that were reported as flaky or unstable, so that the end of that is reported too.
@@ -143,10 +145,11 @@ struct OpenRun {
 }
 
 impl Recorder {
-    pub(crate) fn new(state: Arc<ProjectState>) -> Self {
+    pub(crate) fn new(state: Arc<ProjectState>, clock: Clock) -> Self {
         Recorder {
             state,
-            runs: HashMap::new(),
+            clock,
+            runs: BTreeMap::new(),
             unsaved: HashMap::new(),
             suspects: HashSet::new(),
             next_run: 1,
@@ -227,7 +230,7 @@ impl Recorder {
                     gone: &HashSet::new(),
                     superseded: &superseded,
                     described_at,
-                    at: now_ms(),
+                    at: self.clock.now_ms(),
                 };
                 self.state.reads().add(&self.state.root, &collected.reads);
                 let pytest = self.state.pytest.load();
@@ -249,7 +252,7 @@ impl Recorder {
                 let _ = done.send(());
             }
             Command::Gone { files, done } => {
-                let new = self.state.inventory.load().without_files(&files, now_ms());
+                let new = self.state.inventory.load().without_files(&files, self.clock.now_ms());
                 self.publish(new);
                 let _ = done.send(());
             }
@@ -320,7 +323,7 @@ impl Recorder {
             counts: Counts::default(),
             streamed: HashSet::new(),
             promised: HashMap::new(),
-            run: Run::new(plan.source, None),
+            run: Run::begun(plan.source, self.clock.now_ms()),
             runs_alone,
             warned: Warnings::default(),
             timings: Timings::default(),

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use crate::processes::debug_process::DebugProcess;
 use crate::processes::pool::Pool;
@@ -47,12 +47,12 @@ pub(crate) struct PendingRunners {
     pool: Arc<Pool>,
     starting: JoinSet<(usize, Result<RoundRunner, NoProcess>)>,
     /// Nobody waits for them any more. A node may have room for one only after a long time.
-    given_up: watch::Sender<bool>,
+    given_up: CancellationToken,
 }
 
 impl PendingRunners {
     pub(crate) fn new(pool: &Arc<Pool>) -> Self {
-        PendingRunners { pool: Arc::clone(pool), starting: JoinSet::new(), given_up: watch::Sender::new(false) }
+        PendingRunners { pool: Arc::clone(pool), starting: JoinSet::new(), given_up: CancellationToken::new() }
     }
 
     /// Requests a runner. `stays`: it may be a resident.
@@ -65,12 +65,13 @@ impl PendingRunners {
         let debug_process = plan.kind.debug_process().map(DebugProcess::take);
         if let Some(remote) = &plan.remote {
             let options = special.unwrap_or_default().applied_to(collected.options.clone());
-            let (cluster, session, mut given_up) =
-                (Arc::clone(&remote.cluster), remote.session.clone(), self.given_up.subscribe());
+            let (cluster, session, given_up) =
+                (Arc::clone(&remote.cluster), remote.session.clone(), self.given_up.clone());
             self.starting.spawn(async move {
                 let runner = tokio::select! {
+                    biased;
                     runner = cluster.runner(&session, options) => runner.map(RoundRunner::Single),
-                    _ = given_up.wait_for(|given_up| *given_up) => Err(NoProcess::new("nobody waits for it any more")),
+                    () = given_up.cancelled() => Err(NoProcess::new("nobody waits for it any more")),
                 };
                 (worker, runner)
             });
@@ -120,7 +121,7 @@ impl PendingRunners {
 impl Drop for PendingRunners {
     /// Abandons the requests. Runners that still start are ended then, since a start must not be interrupted.
     fn drop(&mut self) {
-        self.given_up.send_replace(true);
+        self.given_up.cancel();
         let (pool, mut starting) = (Arc::clone(&self.pool), std::mem::take(&mut self.starting));
         if starting.is_empty() {
             return;

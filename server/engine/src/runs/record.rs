@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use pytest_lens_protocol::{Outcome, RunEnd, TestResultInfo};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::runs::handle::RunHandle;
 use crate::runs::packed::Packed;
