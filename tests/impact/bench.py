@@ -2,7 +2,8 @@
 
 For each mutant, plain pytest runs every test; a test that passed before and does not pass now must
 be among those that `pytest-lens run --affected` selects. Where every test is selected none can be
-missed, and nothing runs.
+missed, and nothing runs. Where most are, plain pytest runs the others alone, and all only if one of
+them breaks then, or by way of trial.
 """
 
 from __future__ import annotations
@@ -10,147 +11,27 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
-import shutil
+import resource
 import signal
-import subprocess
 import sys
 import tempfile
 import time
+import zlib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import suites
-from mutants import BODIES, KINDS, mutants
+from mutants import BODIES, KINDS, Mutant, mutants
+from trees import EVERYTHING, FAILURES, UNCOLLECTED, Lens, Plain, broken
 
-# The longest time for one call, in seconds.
-LIMIT = 300
-# A run of plain pytest may take this many times as long as the first, and this many seconds more.
-PATIENCE, GRACE_S = 10, 10
-# The command fails if a file can't be collected, and names it.
-UNCOLLECTED = "!"
-ERROR = re.compile(r"^pytest-lens: ([^:\n]+\.py):", re.MULTILINE)
-ERROR_OF_RUN = re.compile(r"^ERROR \S+\.py", re.MULTILINE)
-# Selects every test.
-EVERYTHING = "*"
-
-
-class CanNotRunError(Exception):
-    """No test can run, which nobody takes for a pass."""
-
-
-class Suite:
-    """A copy of a suite with a daemon of its own."""
-
-    def __init__(self, options: argparse.Namespace, folder: Path, record: str = "run") -> None:
-        self.folder, self.options = folder, options
-        folder.mkdir()
-        self.root = folder / "suite"
-        left_out = shutil.ignore_patterns(".git", ".venv", "__pycache__")
-        shutil.copytree(options.suite, self.root, ignore=left_out)
-        settings = f'runOnSave = "affected"\n[impact]\nrecord = "{record}"\n'
-        (self.root / "pytest-lens.toml").write_text(settings)
-        (self.root / ".gitignore").write_text("__pycache__\n")
-        self.env = {
-            name: value for name, value in os.environ.items() if not name.startswith("PYTEST")
-        }
-        self.env |= {
-            "XDG_STATE_HOME": str(folder / "state"),
-            "XDG_CACHE_HOME": str(folder / "cache"),
-            "XDG_RUNTIME_DIR": str(folder),
-            "PYTHONPATH": str(self.root / options.path),
-            "PYTHONHASHSEED": "0",
-            "VIRTUAL_ENV": str(Path(options.python).parents[1]),
-        }
-        self._git("init", "-q")
-        self._git("add", "-A")
-        self._git("-c", "user.name=x", "-c", "user.email=x@x", "commit", "-q", "-m", "x")
-        self._clock = int(time.time()) - 10_000_000
-        self.socket = str(folder / "s")
-        self.log = open(folder / "daemon.log", "w")  # noqa: SIM115 (until the end)
-        daemon = [options.binary, "daemon", "--socket", self.socket]
-        self.daemon = subprocess.Popen(daemon, env=self.env, cwd=self.root, stderr=self.log)
-        deadline = time.monotonic() + LIMIT
-        while not Path(self.socket).exists():
-            if time.monotonic() > deadline:
-                raise SystemExit("the daemon does not start")
-            time.sleep(0.05)
-
-    def _git(self, *words: str) -> None:
-        subprocess.run(["git", *words], cwd=self.root, check=True, capture_output=True)
-
-    def write(self, path: str, content: bytes) -> None:
-        """Write a file with a time that no other version of it has: no old bytecode fits."""
-        self._clock += 2
-        (self.root / path).write_bytes(content)
-        os.utime(self.root / path, (self._clock, self._clock))
-
-    def lens(self, *words: str) -> str:
-        """The output of `pytest-lens run`; if files could not be collected, with a line on that."""
-        command = [self.options.binary, "run", "--connect", self.socket, *words]
-        done = subprocess.run(
-            command, cwd=self.root, env=self.env, capture_output=True, text=True, timeout=LIMIT
-        )
-        if done.returncode == 4 or (done.returncode == 2 and not ERROR.search(done.stderr)):
-            raise CanNotRunError(done.stderr[-2000:])
-        if done.returncode not in (0, 1, 2, 5):
-            raise SystemExit(f"{command}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
-        return done.stdout + (f"{UNCOLLECTED}\n" if done.returncode == 2 else "")
-
-    def selected(self) -> set[str]:
-        """The ids that a change selects: tests, and files that can't be collected."""
-        try:
-            lines = self.lens("--affected", "--collect-only", "-q").splitlines()
-        except CanNotRunError:
-            return {EVERYTHING}
-        return {line for line in lines if "::" in line or line.endswith((".py", UNCOLLECTED))}
-
-    def close(self) -> None:
-        self.daemon.send_signal(signal.SIGTERM)
-        self.daemon.wait(30)
-        self.log.close()
-
-
-class Plain:
-    """Plain pytest over a suite, each run in a fork of a process that has imported pytest."""
-
-    def __init__(self, suite: Suite) -> None:
-        program = Path(__file__).with_name("plain.py")
-        self._process = subprocess.Popen(
-            [suite.options.python, str(program)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            cwd=suite.root,
-            env=suite.env,
-        )
-        self._limit = float(LIMIT)
-        begin = time.monotonic()
-        self.before = self.run()
-        self._limit = PATIENCE * (time.monotonic() - begin) + GRACE_S
-        # Tests that fail by themselves, or now and then.
-        self.steady = set(self.before) - set(broken(self.before, self.run()))
-        self.steady -= set(broken(self.before, self.run()))
-        self.steady &= {test for test, outcome in self.before.items() if outcome == "passed"}
-
-    def run(self) -> dict[str, str]:
-        """The outcome of each test; those that did not begin before a time-out count as before."""
-        assert self._process.stdin and self._process.stdout
-        print(self._limit, file=self._process.stdin, flush=True)
-        answer = json.loads(self._process.stdout.readline())
-        outcomes: dict[str, str] = answer["outcomes"]
-        if answer["is_empty"]:
-            outcomes = {"": "no tests"}
-        if answer["timed_out"]:
-            outcomes = {test: outcomes.get(test, "passed") for test in self.before} | outcomes
-        return outcomes
-
-    def close(self) -> None:
-        assert self._process.stdin
-        self._process.stdin.close()
-        self._process.wait(30)
+# Where a larger share of the tests is selected, the others run alone.
+MOST = 0.5
+# One of so many runs has all tests all the same.
+TRIALS = 8
+# A mutant may ask for all the memory of the machine.
+MEMORY = 8 << 30
 
 
 def covered(test: str, selected: set[str]) -> bool:
@@ -158,21 +39,6 @@ def covered(test: str, selected: set[str]) -> bool:
     parts = test.split("[", 1)[0].split("::")
     above = ("::".join(parts[:count]) for count in range(1, len(parts) + 1))
     return EVERYTHING in selected or test in selected or any(one in selected for one in above)
-
-
-def broken(before: dict[str, str], after: dict[str, str]) -> list[str]:
-    """The tests that passed, and do not pass any more or can't be collected.
-
-    A test that is gone fails nowhere.
-    """
-
-    def is_broken(test: str) -> bool:
-        if test in after:
-            return after[test] != "passed"
-        return not after or any(test.startswith(one) for one in uncollected)
-
-    uncollected = [one for one, outcome in after.items() if outcome == "uncollected"]
-    return [test for test, was in before.items() if was == "passed" and is_broken(test)]
 
 
 def is_missed(test: str, after: dict[str, str], selected: set[str]) -> bool:
@@ -194,58 +60,119 @@ class Result:
     # The number of tests that it breaks; None if every test was selected.
     broken: int | None
     missed: list[str]
+    # Whether all tests ran, not just those that were not selected.
+    is_whole: bool = True
+    # The time of each step.
+    seconds: dict[str, float] = field(default_factory=dict)
 
 
-def measure(options: argparse.Namespace, folder: Path) -> Iterator[Result]:
-    """Change the suite, one place at a time."""
-    suite = Suite(options, folder / "a")
-    imports = Suite(options, folder / "b", "off") if options.imports else None
-    plain = Plain(suite)
-    suites = [one for one in (suite, imports) if one]
-    try:
-        for one in suites:
-            one.lens()
-        tests = plain.steady
-        if not tests:
+class Bench:
+    """Changes a suite, one place at a time."""
+
+    def __init__(self, options: argparse.Namespace, folder: Path) -> None:
+        self._options = options
+        self._name = options.real or options.suite.name
+        self._lens = Lens(options, folder / "a")
+        self._imports = Lens(options, folder / "b", "off") if options.imports else None
+        self._plain = Plain(options, folder / "c")
+        self._lenses = [one for one in (self._lens, self._imports) if one]
+        self._trees = [*self._lenses, self._plain]
+        self._seconds: dict[str, float] = {}
+        for one in self._lenses:
+            one.run_all()
+        self._tests = self._plain.steady
+        if not self._tests:
             raise SystemExit(f"no test of {options.suite} passes")
-        for mutant in mutants(suite.root, options.sources, options.count, options.seed):
-            kept = (suite.root / mutant.path).read_bytes()
-            for one in suites:
-                one.write(mutant.path, mutant.content)
-            try:
-                selected = suite.selected()
-                failing, missed = None, []
-                if not all(covered(test, selected) for test in tests):
-                    after = plain.run()
-                    failing = [test for test in broken(plain.before, after) if test in tests]
-                    missed = [test for test in failing if is_missed(test, after, selected)]
-                by_imports = share(tests, imports.selected()) if imports else None
-                if options.run and EVERYTHING not in selected:
-                    suite.lens("--affected")
-            finally:
-                for one in suites:
-                    one.write(mutant.path, kept)
-            if options.run:
-                suite.lens("--affected")
-            yield Result(
-                suite=options.real or options.suite.name,
-                seed=options.seed,
-                kind=mutant.kind,
-                where=f"{mutant.path}:{mutant.line}",
-                selected=share(tests, selected),
-                by_imports=by_imports,
-                broken=None if failing is None else len(failing),
-                missed=missed,
-            )
-    finally:
-        plain.close()
-        for one in suites:
+
+    def close(self) -> None:
+        for one in self._trees:
             one.close()
 
+    def results(self, known: set[tuple[str, str, str]]) -> Iterator[Result]:
+        """Play mutants; those that are known already do not count."""
+        left = self._options.count
+        root = self._plain.root
+        for mutant in mutants(root, self._options.sources, self._options.seed):
+            if left == 0:
+                return
+            if (self._name, mutant.kind, mutant.where) in known:
+                continue
+            raw = (root / mutant.path).read_bytes()
+            content = mutant.content(raw)
+            if content is not None:
+                left -= 1
+                yield self._play(mutant, raw, content)
 
-def share(tests: set[str], selected: set[str]) -> float:
-    """The share of tests that are selected."""
-    return sum(covered(test, selected) for test in tests) / len(tests)
+    def _play(self, mutant: Mutant, raw: bytes, content: bytes) -> Result:
+        self._seconds = {}
+        for one in self._trees:
+            one.write(mutant.path, content)
+        try:
+            with self._timed("select"):
+                selected = self._lens.selected()
+            failing, missed, is_whole = self._judge(mutant, selected)
+            by_imports = None
+            if self._imports:
+                with self._timed("imports"):
+                    by_imports = self._share(self._imports.selected())
+            if self._options.run and EVERYTHING not in selected:
+                with self._timed("run"):
+                    self._lens.run("--affected", f"--maxfail={FAILURES}")
+        finally:
+            for one in self._trees:
+                one.write(mutant.path, raw)
+        if self._options.run:
+            with self._timed("run again"):
+                self._lens.run("--affected")
+        return Result(
+            suite=self._name,
+            seed=self._options.seed,
+            kind=mutant.kind,
+            where=mutant.where,
+            selected=self._share(selected),
+            by_imports=by_imports,
+            broken=None if failing is None else len(failing),
+            missed=missed,
+            is_whole=is_whole,
+            seconds={step: round(took, 3) for step, took in self._seconds.items()},
+        )
+
+    def _judge(
+        self, mutant: Mutant, selected: set[str]
+    ) -> tuple[list[str] | None, list[str], bool]:
+        """The tests that break, if any test can be missed; those missed; whether all tests ran."""
+        others = {test for test in self._tests if not covered(test, selected)}
+        if not others:
+            return None, [], False
+        is_trial = zlib.crc32(mutant.where.encode()) % TRIALS == 0
+        if len(others) < (1 - MOST) * len(self._tests) and not is_trial:
+            with self._timed("others"):
+                after = self._plain.run(set(self._plain.before) - others)
+            failing = [test for test in broken(self._plain.before, after) if test in others]
+            if not any(is_missed(test, after, selected) for test in failing):
+                return failing, [], False
+        failing, missed = self._run_all(selected)
+        if missed:
+            # Now and then a test fails by itself, or takes too long.
+            again = self._run_all(selected)[1]
+            missed = [test for test in missed if test in again]
+        return failing, missed, True
+
+    def _run_all(self, selected: set[str]) -> tuple[list[str], list[str]]:
+        with self._timed("all"):
+            after = self._plain.run()
+        failing = [test for test in broken(self._plain.before, after) if test in self._tests]
+        return failing, [test for test in failing if is_missed(test, after, selected)]
+
+    def _share(self, selected: set[str]) -> float:
+        """The share of tests that are selected."""
+        return sum(covered(test, selected) for test in self._tests) / len(self._tests)
+
+    @contextmanager
+    def _timed(self, step: str) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        self._seconds[step] = self._seconds.get(step, 0) + time.monotonic() - began
 
 
 def table(results: list[Result]) -> str:
@@ -257,24 +184,27 @@ def table(results: list[Result]) -> str:
         rows += [(suite, [one for one in results if one.suite == suite]) for suite in suites]
     rows.append(("all", results))
     lines = [
-        "| change | seeds | mutants | all selected | broke tests | tests missed"
-        " | selected (mean) | by imports |",
-        "|---|---|---|---|---|---|---|---|",
+        "| change | seeds | mutants | all selected | others ran | all ran | broke tests"
+        " | tests missed | selected (mean) | by imports |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, found in rows:
         if not found:
             continue
-        whole = sum(one.broken is None for one in found)
+        selected = sum(one.broken is None for one in found)
+        whole = sum(one.broken is not None and one.is_whole for one in found)
         killed = sum(bool(one.broken) for one in found)
         missed = sum(len(one.missed) for one in found)
         mean = sum(one.selected for one in found) / len(found)
         known = [one.by_imports for one in found if one.by_imports is not None]
-        by_imports = f"{sum(known) / len(known):.1%}" if known else ""
+        by_imports = f"{sum(known) / len(known):.1%} of {len(known):,}" if known else ""
         seeds = ", ".join(str(seed) for seed in sorted({one.seed for one in found}))
         row = [
             name,
             seeds,
             f"{len(found):,}",
+            f"{selected:,}",
+            f"{len(found) - selected - whole:,}",
             f"{whole:,}",
             f"{killed:,}",
             str(missed),
@@ -287,7 +217,13 @@ def table(results: list[Result]) -> str:
 
 def is_wrong(result: Result) -> bool:
     """Whether a test is missed, or more is selected than by imports alone."""
-    return bool(result.missed) or (result.by_imports or 1) < result.selected
+    by_imports = 1 if result.by_imports is None else result.by_imports
+    return bool(result.missed) or by_imports < result.selected
+
+
+def read(path: Path) -> list[Result]:
+    """The results in a file."""
+    return [Result(**json.loads(line)) for line in path.read_text().splitlines()]
 
 
 def main() -> int:
@@ -305,29 +241,41 @@ def main() -> int:
     parser.add_argument(
         "--run", action="store_true", help="run the selected tests, so that records follow"
     )
-    parser.add_argument("--results", type=Path, help="a file to which each result is added")
+    parser.add_argument(
+        "--results",
+        type=Path,
+        help="a file to which each result is added; mutants that it has are not played again",
+    )
     parser.add_argument("--table", type=Path, nargs="+", help="print the table of these results")
     parser.add_argument("--verbose", action="store_true")
     options = parser.parse_args()
     if options.table:
-        lines = [line for path in options.table for line in path.read_text().splitlines()]
-        print(table([Result(**json.loads(line)) for line in lines]))
+        print(table([result for path in options.table for result in read(path)]))
         return 0
     if options.real:
         real = suites.ready(options.real)
         options.suite, options.python = real.root, str(real.python)
         options.sources, options.path = real.sources, real.path
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    # It ends the processes that it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    is_kept = options.results is not None and options.results.exists()
+    kept = read(options.results) if is_kept else []
     results = []
     with tempfile.TemporaryDirectory(prefix="impact-") as folder:
-        for result in measure(options, Path(folder)):
-            results.append(result)
-            if options.results:
-                with options.results.open("a") as file:
-                    print(json.dumps(asdict(result)), file=file)
-            if is_wrong(result):
-                print(f"WRONG {result}", flush=True)
-            elif options.verbose:
-                print(result, flush=True)
+        bench = Bench(options, Path(folder))
+        try:
+            for result in bench.results({(one.suite, one.kind, one.where) for one in kept}):
+                results.append(result)
+                if options.results:
+                    with options.results.open("a") as file:
+                        print(json.dumps(asdict(result)), file=file)
+                if is_wrong(result):
+                    print(f"WRONG {result}", flush=True)
+                elif options.verbose:
+                    print(result, flush=True)
+        finally:
+            bench.close()
     print(table(results))
     is_good = not any(map(is_wrong, results)) and any(one.broken for one in results)
     return 0 if is_good else 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import random
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,16 +24,35 @@ KINDS = (
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change: the new content of a file."""
+    """One change: a range of a file, in bytes, and what takes its place."""
 
     kind: str
     path: str
     line: int
-    content: bytes
+    begin: int
+    end: int
+    new: bytes
+
+    @property
+    def where(self) -> str:
+        """The place; with the kind it names one mutant."""
+        return f"{self.path}:{self.line}:{self.begin}"
+
+    def content(self, raw: bytes) -> bytes | None:
+        """The new content of the file; None if nothing would change, or Python refuses it."""
+        content = raw[: self.begin] + self.new + raw[self.end :]
+        if self.path.endswith(".py"):
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    compile(content, self.path, "exec", dont_inherit=True)
+            except (SyntaxError, ValueError):
+                return None
+        return None if content == raw else content
 
 
-def mutants(root: Path, sources: str, count: int, seed: int) -> list[Mutant]:
-    """Choose mutants of sources below a folder, of conftests and of data: of every kind alike."""
+def mutants(root: Path, sources: str, seed: int) -> Iterator[Mutant]:
+    """All mutants of sources below a folder, of conftests and of data: of every kind by turns."""
     rng = random.Random(seed)
     by_kind: dict[str, list[Mutant]] = {kind: [] for kind in KINDS}
     for path in sorted((root / sources).rglob("*.py")):
@@ -43,48 +63,37 @@ def mutants(root: Path, sources: str, count: int, seed: int) -> list[Mutant]:
     for path in sorted(root.rglob("conftest.py")):
         for mutant in _of_source(root, path):
             if mutant.kind in BODIES:
-                fixture = Mutant("conftest fixture", mutant.path, mutant.line, mutant.content)
-                by_kind["conftest fixture"].append(fixture)
+                place = mutant.line, mutant.begin, mutant.end, mutant.new
+                by_kind["conftest fixture"].append(Mutant("conftest fixture", mutant.path, *place))
     for path in sorted(root.rglob("*")):
         inside = path.relative_to(root)
         is_hidden = any(part.startswith(".") for part in inside.parts)
         is_data = path.suffix in (".txt", ".json", ".html", ".csv", ".yml", ".zip")
         if path.is_file() and is_data and not is_hidden and "tests" in inside.parts:
-            changed = path.read_bytes()[:-1] + b"\n\x01"
-            by_kind["data"].append(Mutant("data", str(inside), 0, changed))
-    chosen: list[Mutant] = []
+            size = path.stat().st_size
+            change = Mutant("data", str(inside), 0, max(size - 1, 0), size, b"\n\x01")
+            by_kind["data"].append(change)
     pools = {kind: rng.sample(found, len(found)) for kind, found in by_kind.items() if found}
-    while pools and len(chosen) < count:
+    while pools:
         for kind in list(pools):
-            chosen.append(pools[kind].pop())
+            yield pools[kind].pop()
             if not pools[kind]:
                 del pools[kind]
-    return chosen[:count]
 
 
 def _of_source(root: Path, path: Path) -> list[Mutant]:
-    text = path.read_text(encoding="utf-8")
-    lines = text.splitlines(keepends=True)
+    raw = path.read_bytes()
     starts = [0]
-    for line in lines:
-        starts.append(starts[-1] + len(line.encode()))
-    raw = text.encode()
-    found = []
+    for line in raw.splitlines(keepends=True):
+        starts.append(starts[-1] + len(line))
+    found: dict[tuple[str, int, int], Mutant] = {}
 
     def replace(kind: str, node: ast.AST, new: str) -> None:
         begin = starts[node.lineno - 1] + node.col_offset  # type: ignore[attr-defined]
         end = starts[node.end_lineno - 1] + node.end_col_offset  # type: ignore[attr-defined]
-        content = raw[:begin] + new.encode() + raw[end:]
-        if content == raw:
-            return
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                compile(content, str(path), "exec", dont_inherit=True)
-        except (SyntaxError, ValueError):
-            return
         line: int = node.lineno  # type: ignore[attr-defined]
-        found.append(Mutant(kind, str(path.relative_to(root)), line, content))
+        inside = str(path.relative_to(root))
+        found[kind, begin, end] = Mutant(kind, inside, line, begin, end, new.encode())
 
     def constant(kind: str, node: ast.expr) -> None:
         if isinstance(node, ast.Constant):
@@ -130,7 +139,7 @@ def _of_source(root: Path, path: Path) -> list[Mutant]:
                 definitions([*statement.body, *statement.orelse], in_class)
 
     try:
-        definitions(ast.parse(text).body, False)
-    except SyntaxError:
+        definitions(ast.parse(raw.decode()).body, False)
+    except (SyntaxError, ValueError):
         return []
-    return found
+    return list(found.values())
