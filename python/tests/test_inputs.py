@@ -118,7 +118,29 @@ def test_calls_lead_from_a_kept_result_to_the_functions_that_made_it(project: Pr
     assert ("core.py:use", "core.py:Parser.__call__") in found.calls
 
 
-def test_a_test_function_that_runs_again_has_called_all_that_its_first_test_used(
+def test_every_function_that_reads_a_variable_depends_on_it(project: Project) -> None:
+    found = _recorded(
+        project,
+        {
+            "core.py": """
+            import os
+            def one(): return os.environ.get("ONE")
+            def other(): return os.environ.get("ONE")
+            def names(): return list(os.environ)
+            """,
+            "test_a.py": """
+            import core
+            def test_first(): core.one(), core.one(), core.other(), core.names()
+            def test_other(): core.other(), core.other()
+            """,
+        },
+    )
+    assert found.used["test_first"] >= {"ONE", "*"}
+    assert "ONE" in found.used["test_other"]
+    assert {("core.py:one", "ONE"), ("core.py:other", "ONE"), ("core.py:names", "*")} <= found.calls
+
+
+def test_a_test_function_that_runs_again_has_called_all_that_its_earlier_tests_used(
     project: Project,
 ) -> None:
     found = _recorded(
@@ -131,15 +153,18 @@ def test_a_test_function_that_runs_again_has_called_all_that_its_first_test_used
             class Base:
                 def test_kept(self):
                     if not KEPT: KEPT.append(core.build())
+                    elif len(KEPT) == 1: KEPT.append(core.use())
             class TestA(Base): pass
             def test_between(): core.unused()
             class TestB(Base): pass
+            class TestC(Base): pass
             """,
         },
     )
     own = "test_a.py:Base.test_kept"
     called = {called for caller, called in found.calls if caller == own}
-    assert called - {"core.py:<module>"} == {"core.py:build", "core.py:Parser.parse"}
+    built, used = {"build", "Parser.parse"}, {"use", "Parser.__call__"}
+    assert called - {"core.py:<module>"} == {f"core.py:{name}" for name in built | used}
     assert found.used["test_kept"] == {own}, "the last test found it"
 
 

@@ -226,6 +226,8 @@ class Executed:
 
     def take(self) -> set[int]:
         """The inputs that were executed since the last call; from now on each is noted again."""
+        if not self._now and not self._disarmed:
+            return set()
         # Other threads note more meanwhile: what is taken is what was there.
         taken = list(self._now)
         for _ in map(self._now.pop, taken):

@@ -30,6 +30,10 @@ class Nodes:
         self._count = itertools.count()
         self._new: list[tuple[int, tuple[str, ...]]] = []
 
+    def known(self, node: tuple[str, ...]) -> int | None:
+        """The number of an input that has one."""
+        return self._numbers.get(node)
+
     def number(self, node: tuple[str, ...]) -> int:
         """The number of an input."""
         number = self._numbers.get(node)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from .. import own_code
-from ..unpatched import os, struct, tempfile, time
+from ..unpatched import os, tempfile, time
 from ..watching import audit_hook, file_reads
 from ..wire import Message
 from . import readers, variables
@@ -68,8 +68,9 @@ class Inputs:
         self._requested: list[dict[str, Any]] = []
         # Inputs of the present test so far, without those that are noted since.
         self._used: set[int] = set()
-        # The inputs of the tests whose own functions ran, by the function: packed numbers.
-        self._by_own: dict[int, bytes] = {}
+        # The inputs of the tests whose own functions ran, by the function: those that are reported
+        # as its calls, and those that are if it runs again.
+        self._by_own: dict[int, tuple[frozenset[int], tuple[int, ...]]] = {}
         self._outside: set[int] | None = None
         self._tests = 0
         self._began = 0.0
@@ -143,14 +144,16 @@ class Inputs:
 
     def _asked_for_more(self, names: Any) -> bool:
         """Whether other code than the test and its fixtures requested a fixture: a hook."""
-        return any(not requested.keys() <= set(names) for requested in self._requested)
+        return any(one and not one.keys() <= set(names) for one in self._requested)
 
     def _calls_of_own(self, own: int, used: set[int]) -> list[tuple[int, int]]:
-        """The possible calls of a test's own function that earlier tests executed, too."""
-        packed = self._by_own.get(own, b"")
-        earlier = struct.unpack(f"{len(packed) // 4}I", packed)
-        new = used.difference(earlier)
-        self._by_own[own] = packed + struct.pack(f"{len(new)}I", *new)
+        """The new possible calls of a test's own function, which earlier tests executed, too."""
+        if own not in self._by_own:
+            self._by_own[own] = (frozenset(), tuple(used))
+            return []
+        reported, earlier = self._by_own[own]
+        reported = reported.union(earlier)
+        self._by_own[own] = (reported, tuple(used - reported))
         return [(own, number) for number in earlier if number != own]
 
     @pytest.hookimpl(tryfirst=True)
@@ -225,8 +228,12 @@ class Inputs:
             self._imports.begins(name, self._executed.caller(frame))
 
     def _variable(self, name: str) -> None:
-        if self._counts(readers.reader()):
-            self._note(("variable", name))
+        node = ("variable", name)
+        number, caller = self._nodes.known(node), self._executed.caller(sys._getframe(1))
+        # A reader of all variables asks once for each.
+        is_known = number in self._read and (caller is None or (caller, number) in self._edges)
+        if not is_known and self._counts(readers.reader()):
+            self._use(node, caller)
 
     def _audited(self, event: str, args: tuple[Any, ...]) -> None:
         if event in _PROCESSES:
@@ -318,7 +325,11 @@ _TEMPORARY = os.path.join(tempfile.gettempdir(), "")
 
 def _own_code(item: Any) -> int | None:
     """The id of the code of a test's function."""
-    function = vars(item).get("_obj")  # `item.obj` may make an instance
+    # `item.obj` may make an instance; `vars` would give each item a dictionary of its own.
+    try:
+        function = item._obj
+    except Exception:  # it is no function's item
+        return None
     if type(function) is MethodType:
         function = function.__func__
     return identity(function.__code__) if type(function) is FunctionType else None
