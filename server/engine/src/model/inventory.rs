@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::model::collect_error::CollectError;
 use crate::model::node::Node;
-use crate::model::scope::{Scope, is_conftest_of};
+use crate::model::scope::{Scope, is_needed_for};
 
 /// One test file.
 #[derive(Debug)]
@@ -177,7 +177,7 @@ impl Inventory {
             let entry = FileEntry::new(Arc::clone(path), nodes, true, analysis(path));
             fresh.insert(Arc::clone(path), Arc::new(entry));
         }
-        let troubled = |path: &str| errors.keys().any(|error| &**error == path || is_conftest_of(error, path));
+        let troubled = |path: &str| errors.keys().any(|error| &**error == path || is_needed_for(error, path));
         let stays = |file: &FileEntry| {
             !found.gone.contains(&*file.path) && (!found.describes(&file.path) || troubled(&file.path))
         };
@@ -260,12 +260,12 @@ fn is_superseded(error: &str, later: &[Scope]) -> bool {
     later.iter().any(|later| later.holds(error) || shadows(error, later))
 }
 
-/// Returns whether a successful collection of `scope` proves that `error`, in a conftest above it or a configuration
-/// file, is fixed.
+/// Returns whether a successful collection of `scope` proves that `error`, in a conftest or package above it or a
+/// configuration file, is fixed.
 fn shadows(error: &str, scope: &Scope) -> bool {
     let Scope::Paths(paths) = scope else { return true };
     let is_python = Path::new(error).extension().is_some_and(|extension| extension == "py");
-    !is_python || paths.iter().any(|path| is_conftest_of(error, path))
+    !is_python || paths.iter().any(|path| is_needed_for(error, path))
 }
 
 /// pytest's order of files: folder by folder, with sorted entries, as path components compare.
@@ -322,6 +322,20 @@ mod tests {
         let third = merge(&second, &Scope::of_ids(["b.py"]), &["b.py::t2"], &[], &[]);
         assert_eq!(ids(&third), ["a.py::t", "b.py::t2"]);
         assert!(third.errors.is_empty());
+    }
+
+    #[test]
+    fn a_package_that_can_not_be_collected_keeps_its_tests_until_one_of_them_can() {
+        let all = ["c.py::t", "pkg/b.py::t", "pkg/sub/a.py::t"];
+        let first = merge(&Inventory::default(), &Scope::All, &all, &[], &[]);
+        let second = merge(&first, &Scope::All, &["c.py::t"], &[error("pkg/__init__.py")], &[]);
+        assert_eq!(ids(&second), all);
+        let elsewhere = merge(&second, &Scope::of_ids(["c.py"]), &["c.py::t"], &[], &[]);
+        assert_eq!(elsewhere.errors.len(), 1);
+        // A hook of a conftest failed, which was repaired: nothing changed in the package itself.
+        let third = merge(&elsewhere, &Scope::of_ids(["pkg/sub/a.py"]), &["pkg/sub/a.py::t"], &[], &[]);
+        assert!(third.errors.is_empty());
+        assert_eq!(ids(&third).len(), 3);
     }
 
     #[test]

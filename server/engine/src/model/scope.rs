@@ -36,11 +36,11 @@ impl Scope {
         }
     }
 
-    /// Returns whether a file that can't be collected affects the scope: the file is in the scope, or is a conftest
-    /// above it.
+    /// Returns whether a file that can't be collected affects the scope: the file is in the scope, or pytest needs it to
+    /// collect the scope.
     pub(crate) fn is_troubled_by(&self, file: &str) -> bool {
         let Scope::Paths(paths) = self else { return true };
-        self.holds(file) || paths.iter().any(|path| is_conftest_of(file, path))
+        self.holds(file) || paths.iter().any(|path| is_needed_for(file, path))
     }
 
     /// Returns whether a file is in the scope, judged by its path.
@@ -66,9 +66,10 @@ pub(crate) fn is_within(path: &str, folder: &str) -> bool {
     path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Returns whether `error` is the conftest.py of a folder that contains `path`.
-pub(crate) fn is_conftest_of(error: &str, path: &str) -> bool {
-    match error.strip_suffix("conftest.py") {
+/// Returns whether `error` is the conftest.py of a folder that contains `path`, or its `__init__.py`, which stands for the
+/// package: pytest gets to `path` only if it can collect these.
+pub(crate) fn is_needed_for(error: &str, path: &str) -> bool {
+    match error.strip_suffix("conftest.py").or_else(|| error.strip_suffix("__init__.py")) {
         Some("") => true,
         Some(folder) => folder.strip_suffix('/').is_some_and(|folder| is_within(path, folder)),
         None => false,
