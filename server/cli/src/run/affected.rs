@@ -75,7 +75,7 @@ pub(crate) async fn narrow(
 /// The last durations of these tests together, in milliseconds.
 async fn duration_of(client: &Client, ids: &[&String]) -> Result<f64, Failure> {
     let ids: BTreeSet<&str> = ids.iter().map(|id| id.as_str()).collect();
-    let request = Request::GetLastOutcomes { context_id: client.context_id.clone(), since_cleared: None };
+    let request = Request::GetLastOutcomes { context_id: client.context_id.clone(), since_cleared: Some(true) };
     match client.session.call(request).await {
         Response::Events { events, .. } => Ok(events
             .iter()
