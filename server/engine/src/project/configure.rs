@@ -45,6 +45,9 @@ impl Project {
         let (old, settings) = (self.state.settings.load_full(), Box::new(layers.in_force()));
         self.pool.residents.configure(&settings.fixture_reuse);
         self.record_and_wait(|done| Command::Configure { settings, done }).await;
+        if old.projects != self.state.settings.load().projects {
+            self.renew_nested().await;
+        }
         old
     }
 }

@@ -296,7 +296,6 @@ impl Family<'_> {
                 tracing::warn!(project = &*member.path, %refusal, "a nested project can't be configured");
             }
         }
-        self.project.renew_nested().await;
         Ok(answered)
     }
 

@@ -29,14 +29,18 @@ use gather::Family;
 pub(super) async fn answer(session: &Session, request: Request) -> Result<Answered, Request> {
     let Some((context_id, kind)) = concerns(&request) else { return Err(request) };
     let Ok(project) = super::find(session, context_id) else { return Err(request) };
+    if !matches!(kind, Concern::Known) {
+        // They say which folders are projects.
+        project.renew_settings().await;
+    }
     match kind {
-        // The folders may have changed, if nobody watches.
-        Concern::Everything if !project.refresher.is_watching() => drop(project.renew_nested().await),
+        // A watcher may not have noticed yet that the folders have changed.
+        Concern::Everything => drop(project.renew_nested().await),
         Concern::Ids(ids) => {
             let ids: Vec<String> = ids.iter().map(|id| own_id(&project.state.root, id)).collect();
             open::check_ids(&project, &ids).await;
         }
-        Concern::Everything | Concern::Known => {}
+        Concern::Known => {}
     }
     if project.state.pytest.load().nested.projects.is_empty() && project.members.list().is_empty() {
         return Err(request);

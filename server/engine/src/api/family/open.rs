@@ -51,7 +51,6 @@ pub(super) async fn members(shared: &Arc<Shared>, project: &Arc<Project>) -> Arc
     let kept: HashSet<&str> = members.iter().map(|member| &*member.path).collect();
     let gone: Vec<Arc<Member>> = present.iter().filter(|member| !kept.contains(&*member.path)).cloned().collect();
     drop(kept);
-    project.members.set(members);
     for member in gone {
         // Its runs end first, and so do those of which they are parts.
         if is_unnamed(&member.project) {
@@ -61,6 +60,8 @@ pub(super) async fn members(shared: &Arc<Shared>, project: &Arc<Project>) -> Arc
         let path = Arc::clone(&member.path);
         project.record_and_wait(|done| Command::MemberGone { path, done }).await;
     }
+    // Requests wait until then: a collection of the root before would lose the tests of these folders.
+    project.members.set(members);
     project.members.list()
 }
 
