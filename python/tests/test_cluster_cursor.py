@@ -39,7 +39,7 @@ class FakeRay(types.ModuleType):
 
     def get(self, call: tuple[Any, ...], timeout: float) -> Any:
         """Return the actor's answer, if the call and the answer arrive."""
-        name, acknowledged, _ = call
+        name, acknowledged, _, gather = call
         assert name == "exchange"
         self._calls += 1
         # Enough for every event by far: one that is lost fails the test instead of holding it up.
@@ -48,7 +48,7 @@ class FakeRay(types.ModuleType):
         if self._random.random() < 0.2:
             self.lost += 1
             raise self.exceptions.ActorUnavailableError
-        answer = self._log.read(acknowledged, 0.005, lambda: None, 0.005)
+        answer = self._log.read(acknowledged, 0.005, gather, lambda: None, 0.005)
         if self._random.random() < 0.2:
             self.lost += 1
             raise self.exceptions.ActorUnavailableError
@@ -61,7 +61,8 @@ class Home(Relay):
 
     def __init__(self) -> None:
         order: dict[str, Any] = {"host": RUNNER}
-        super().__init__(None, order, {})  # type: ignore[arg-type]
+        driver = types.SimpleNamespace(gather=0.005)
+        super().__init__(driver, order, {})  # type: ignore[arg-type]
         self.passed: list[Any] = []
 
     def _pass(self, remote: Remote, kind: str, frame: bytes = b"") -> None:
@@ -87,7 +88,7 @@ def test_no_event_is_lost_doubled_or_out_of_order(
             if frame.endswith(b"7"):
                 log.add("file", "output", 0, b"printed")
             log.add(kind, "remote-0", b"of an earlier runner")
-            log.add(kind, RUNNER, frame)
+            log.add(kind, RUNNER, frame, is_busy=frame.endswith(b"3"))
         log.add("exited", RUNNER, 0, None)
 
     monkeypatch.setattr("pytest_lens.worker.cluster.driver._write", lambda *part: None)

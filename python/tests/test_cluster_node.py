@@ -155,7 +155,7 @@ def test_more_modules_to_import_before_need_no_other_session(home: Home) -> None
     def session(runner: str, preload: list[str]) -> str:
         home.start(runner, preload=preload)
         text = json.dumps(home.run(runner, ["test_a.py::test"]))
-        return re.findall(r"(\d+) is the session", text)[0]
+        return str(re.findall(r"(\d+) is the session", text)[0])
 
     first = session("r-1", [])
     assert session("r-2", ["colorsys"]) == first

@@ -296,6 +296,10 @@ fn plan_blocking(
         .filter_map(|path| project.state.analyses.of(&root.join(&path), &pytest).map(|analysis| (path, analysis)))
         .collect();
     let is_test = |path: &Path| pytest.is_test_file(path);
+    // Nobody knows which tests there are in a package that could not be collected.
+    if project.state.inventory.load().errors.keys().any(|path| !is_test(Path::new(&**path))) {
+        return None;
+    }
     let new_or_gone = |path: &String| gone.contains(path) || !root.join(path).exists();
     let mut reached = match ImportGraph::new(files).affected(&present, &is_test) {
         Affected::Files(files) => files,

@@ -267,6 +267,31 @@ async fn an_error_answer_of_an_empty_project_goes_when_it_has_tests() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_package_whose_hook_failed_is_collected_again_after_each_change() {
+    let sound = "def pytest_ignore_collect(collection_path):\n    return None\n";
+    let broken = "def pytest_ignore_collect(collection_path):\n    raise RuntimeError('broken')\n";
+    let files = [
+        ("tests/__init__.py", ""),
+        ("tests/conftest.py", sound),
+        ("tests/test_a.py", "def test_a(): pass\n"),
+        ("tests/test_b.py", "def test_b(): pass\n"),
+    ];
+    let lab = Lab::resident(&files).await;
+    assert_eq!(lab.collect().await, 2);
+    for change in ["first", "second"] {
+        lab.project.write("tests/conftest.py", broken);
+        assert_eq!(lab.collect().await, 2, "tests that are known stay");
+        let errors = lab.log().deltas().await.pop().unwrap().errors;
+        assert!(errors.iter().any(|error| error.message.contains("broken")), "{errors:?}");
+        lab.project.write("tests/conftest.py", &format!("{sound}# {change}\n"));
+        assert_eq!(lab.collect().await, 2);
+        let errors = lab.log().deltas().await.pop().unwrap().errors;
+        assert!(errors.is_empty(), "{errors:?}");
+    }
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_has_the_errors_of_its_own_collection() {
     let waits = "import os, time\ndef test_waits():\n    while not os.path.exists('go'): time.sleep(0.01)\n";
     let good = "def test_b(): pass\n";

@@ -58,7 +58,7 @@ pub fn units(items: &[Item<'_>], workers: usize) -> Vec<Vec<usize>> {
     if is_known {
         buckets.sort_by_key(|(weight, _)| Reverse(*weight));
     }
-    // When each worker ends, if whoever ends first takes the next unit.
+    // When each worker ends, if the one that ends first takes the next unit.
     let mut ends: BinaryHeap<Reverse<u64>> = std::iter::repeat_n(Reverse(0), workers).collect();
     let mut planned = Vec::new();
     for (weight, bucket) in buckets {

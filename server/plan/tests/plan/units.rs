@@ -117,7 +117,7 @@ fn parts_of_a_file_follow_each_other_in_order() {
     assert_eq!(units(&items(&tests), 2), [[1], [2], [3], [0]]);
 }
 
-/// When the last of `workers` ends, if whoever is free takes the next unit.
+/// When the last of `workers` ends, if the one that is free takes the next unit.
 fn last_end(tests: &[Test], units: &[Vec<usize>], workers: usize) -> f64 {
     let mut ends = vec![0.0_f64; workers];
     for unit in units {
