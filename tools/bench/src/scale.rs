@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 const TEST: Duration = Duration::from_millis(20);
 
 /// The time that a runner takes for a test besides, as `tests/ray/scale.py` measures it with one node.
-const OVERHEAD: Duration = Duration::from_micros(2_700);
+const OVERHEAD: Duration = Duration::from_micros(1_500);
 
 /// The way of a message between the engine and a runner.
 const WIRE: Duration = Duration::from_millis(1);
