@@ -177,7 +177,19 @@ class Interpreter:
 
         Raises `Refused`.
         """
-        return self._collect(order) if order["is_shared"] else None
+        if not order["is_shared"]:
+            return None
+        if self._is_collected(order):
+            return self._session
+        self._forget_session()
+        assert self._base is not None and self._base.connection is not None
+        session = self._collecting = self._expect("collected")
+        request = {"t": "fork", "host": session.name, "role": "collected", "purpose": "run"}
+        self._base.connection.send_message({**request, "options": order["options"]})
+        try:
+            return self._await_collection(session, order)
+        finally:
+            self._collecting = None
 
     def stop_collecting(self) -> None:
         """End the collection of a session, if there is one: its `session` raises `Refused`."""
@@ -202,20 +214,6 @@ class Interpreter:
         assert self._base is not None and self._base.connection is not None
         request = {"t": "fork", "host": name, "role": "session", "purpose": "run"}
         self._base.connection.send_message({**request, "options": order["options"]})
-
-    def _collect(self, order: Message) -> Parked | None:
-        """Return the session with the order's snapshot and options; None if it can't be shared."""
-        if self._is_collected(order):
-            return self._session
-        self._forget_session()
-        assert self._base is not None and self._base.connection is not None
-        session = self._collecting = self._expect("collected")
-        request = {"t": "fork", "host": session.name, "role": "collected", "purpose": "run"}
-        self._base.connection.send_message({**request, "options": order["options"]})
-        try:
-            return self._await_collection(session, order)
-        finally:
-            self._collecting = None
 
     def _await_collection(self, session: Parked, order: Message) -> Parked | None:
         while True:
