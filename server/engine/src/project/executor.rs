@@ -8,6 +8,7 @@ use pytest_lens_protocol::{ErrorCode, Executor, RayConfig, Settings, WorkerCount
 use super::Project;
 use super::plan_run::RunRequest;
 use crate::api_error::{Refusal, invalid};
+use crate::processes::blocking::blocking;
 use crate::processes::collected_session::CollectedSession;
 use crate::processes::ray_cluster::{RayCluster, RemoteSession};
 use crate::runs::plan::{RemoteRun, RunKind};
@@ -112,7 +113,7 @@ impl Project {
 /// Whether a collection is as new as a snapshot that was just taken; otherwise select the tests again.
 pub(crate) async fn has_present_code(collected: &Arc<CollectedSession>) -> bool {
     let collected = Arc::clone(collected);
-    tokio::task::spawn_blocking(move || collected.has_present_code()).await.unwrap_or(false)
+    blocking(move || collected.has_present_code()).await.unwrap_or(false)
 }
 
 /// A number of bytes for people.
