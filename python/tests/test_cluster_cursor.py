@@ -108,3 +108,25 @@ def test_an_actor_that_has_ended_is_an_error(monkeypatch: pytest.MonkeyPatch) ->
     ray.is_dead = True
     with pytest.raises(ClusterError, match="it has ended"):
         Home()._pass_events(Remote(ray))
+
+
+@pytest.mark.parametrize(("signal", "is_lost"), [(None, False), (9, True)])
+def test_an_exit_by_a_signal_may_be_the_loss_of_its_node(
+    monkeypatch: pytest.MonkeyPatch, signal: int | None, is_lost: bool
+) -> None:
+    log = EventLog()
+    log.add("exited", RUNNER, None if signal else 0, signal)
+    ray = FakeRay(log, 1)
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    monkeypatch.setattr("pytest_lens.worker.cluster.actors._RETRY_INTERVAL", 0)
+    forgotten: list[bool] = []
+    driver = types.SimpleNamespace(
+        gather=0.005,
+        send=lambda message: None,
+        forget=lambda name, is_lost: forgotten.append(is_lost),
+        actors=types.SimpleNamespace(give_back=lambda remote, is_usable: None),
+    )
+    relay = Relay(driver, {"host": RUNNER}, {})  # type: ignore[arg-type]
+    monkeypatch.setattr(relay, "_begin", lambda: Remote(ray))
+    relay.run()
+    assert forgotten == [is_lost]

@@ -153,6 +153,8 @@ class Relay(threading.Thread):
         self._remote: Remote | None = None
         self._connection: hub.Connection | None = None
         self._is_killed = False
+        # Its runner's exit may be the last that comes from a node that goes.
+        self._may_be_lost = False
         self._is_draining = False
         self._has_order = False
         self._sent = 0
@@ -181,7 +183,7 @@ class Relay(threading.Thread):
             has_failed = lost is not None or (failure is not None and not self._is_killed)
             is_usable = not has_failed and not self._is_draining
             self._driver.actors.give_back(self._remote, is_usable)
-        self._driver.forget(self.runner, is_lost=lost is not None)
+        self._driver.forget(self.runner, is_lost=self._may_be_lost or lost is not None)
 
     # The start
 
@@ -272,6 +274,7 @@ class Relay(threading.Thread):
 
     def _tell_exit(self, code: int | None, signal: int | None) -> None:
         self._close_connection()
+        self._may_be_lost = signal is not None and not self._is_killed
         exit_ = {"host": self.runner, "code": code, "signal": signal}
         self._driver.send({"t": "exited", **exit_})
 

@@ -55,7 +55,8 @@ pub(crate) struct WorkerSlot {
     pub has_no_tests: bool,
     /// The run shows its session's summary; until it has reported that.
     pub awaits_summary: bool,
-    pub overdue: bool,
+    /// The test for which it was ended here: it takes too long, or a newer run wants it.
+    ended_for: Option<usize>,
     pub lost: bool,
     pub exit: Option<ExitStatus>,
     /// The deadline for further reports about its end.
@@ -99,7 +100,7 @@ impl WorkerSlot {
             decides_end: false,
             has_no_tests: false,
             awaits_summary: false,
-            overdue: false,
+            ended_for: None,
             lost: false,
             exit: None,
             exit_deadline: None,
@@ -158,6 +159,35 @@ impl WorkerSlot {
         self.done = true;
         self.dismissed = true;
         self.runner.interrupt();
+    }
+
+    /// Its running test, and the time to end it for that, as long as it was not ended for any.
+    pub(crate) fn deadline(&self) -> Option<(usize, Instant)> {
+        let (index, at) = self.current.filter(|_| self.ended_for.is_none())?;
+        Some((index, at?))
+    }
+
+    /// Kills it because of a test that it runs.
+    pub(crate) fn end_for(&mut self, index: usize) {
+        self.ended_for.get_or_insert(index);
+        self.runner.kill();
+    }
+
+    /// Returns whether it was ended because of its current test.
+    pub(crate) fn is_overdue(&self) -> bool {
+        self.ended_for.is_some() && !self.was_ended_for_another()
+    }
+
+    /// Returns whether it was ended because of a test that was over by then: the news of that came later.
+    pub(crate) fn was_ended_for_another(&self) -> bool {
+        self.ended_for.is_some_and(|index| self.current.is_none_or(|(current, _)| current != index))
+    }
+
+    /// Returns whether its end shows nothing about its test: it was lost with its node, or with the session that it was a
+    /// fork of. A node that goes may end its processes first, and that may be the last that it sends.
+    pub(crate) fn was_lost(&self) -> bool {
+        let may_be_by_node = self.runner.node().is_some() && self.ended_for.is_none();
+        self.exit.as_ref().is_some_and(|exit| exit.was_lost || (may_be_by_node && exit.may_be_from_outside()))
     }
 
     /// Kills a process that is stopped by a signal and not continued.

@@ -106,3 +106,33 @@ fn a_test_that_is_ended_for_a_newer_run_is_no_failure_of_the_older() {
     let newer = RunScript { at: Duration::from_millis(400), timeout_ms: Some(500), ..run([0]) };
     breaks_no_rule(&scenario(tests(4, [Nature::Hangs].into_iter().chain(passing(7))), vec![older, newer]));
 }
+
+/// Tests on one node with one CPU, which begin after three to four seconds.
+fn on_a_node(tests: Vec<Test>, run: RunScript, faults: impl IntoIterator<Item = (u64, Fault)>) -> Scenario {
+    let faults = faults.into_iter().map(|(at, fault)| (Duration::from_millis(at), fault)).collect();
+    Scenario { nodes: vec![1], faults, ..scenario(tests, vec![RunScript { workers: 1, ..run }]) }
+}
+
+fn of_ms(ms: u64, tests: Vec<Test>) -> Vec<Test> {
+    tests.into_iter().map(|test| Test { ms, ..test }).collect()
+}
+
+/// Its runner was ended for a test that took too long by all that was known, and the one that ran then had to bear it.
+#[test]
+fn a_test_that_runs_when_another_is_believed_to_hang_runs_again() {
+    for silent_at in (2_000..5_000).step_by(500) {
+        // It gets them all at once.
+        let run = RunScript { timeout_ms: Some(500), whole_files: true, ..run(0..20) };
+        breaks_no_rule(&on_a_node(of_ms(300, tests(20, passing(20))), run, [(silent_at, Fault::Silence(6_000))]));
+    }
+}
+
+/// It crashed, when its runner's exit by a signal was the last that its node had sent.
+#[test]
+fn a_test_whose_node_ends_its_processes_before_it_is_lost_runs_again() {
+    for drained_at in (2_000..5_000).step_by(500) {
+        let ends = [Fault::Drain, Fault::LoseNode, Fault::Join(1)];
+        let faults = (drained_at..).step_by(100).zip(ends);
+        breaks_no_rule(&on_a_node(of_ms(3_000, tests(4, passing(4))), run(0..4), faults));
+    }
+}

@@ -185,12 +185,12 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
             let ms = slot.since.elapsed().as_secs_f64() * 1000.0;
             (self.tell)(DriverEvent::Timings(vec![ReportedTime(TimeKind::Lost, String::new(), 1, ms, ms)]));
         }
-        // A node or a session that is gone shows nothing about the test of a runner: only a second loss does.
-        let was_lost = slot.exit.as_ref().is_some_and(|exit| exit.was_lost);
-        if slot.done && slot.decides_end && !was_lost {
+        if slot.done && slot.decides_end && !slot.exit.as_ref().is_some_and(|exit| exit.was_lost) {
             self.session_ends.push(SessionEnd::broken_off(slot.exit.as_ref()));
         }
-        if was_lost && slot.current.is_none_or(|(index, _)| self.lost_once.insert(index)) {
+        // Only a second loss shows something about a test.
+        let mut is_first_loss = || slot.current.is_none_or(|(index, _)| self.lost_once.insert(index));
+        if slot.was_ended_for_another() || (slot.was_lost() && is_first_loss()) {
             dispatcher.worker_withdrawn(worker);
             return;
         }
@@ -204,26 +204,25 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         }
         let stacks = slot.runner.told_stacks();
         let crashes = slot.current.and_then(|(index, _)| self.crashes.get(&index)).copied().unwrap_or(0);
-        let is_repeated = !slot.overdue && crashes < slot.after_crash && *self.stop_rx.borrow() == StopLevel::Go;
+        let is_overdue = slot.is_overdue();
+        let is_repeated = !is_overdue && crashes < slot.after_crash && *self.stop_rx.borrow() == StopLevel::Go;
         let lost = if is_repeated { dispatcher.worker_lost_for_now(worker) } else { dispatcher.worker_lost(worker) };
         let Some(index) = lost.blamed else { return };
         let id = &self.plan.node(index).id;
         let exit = slot.exit.unwrap_or_default();
         // Plugins that write stacks because a test takes long then end its process in this way, or let it continue.
         let may_be_so = exit.signal.is_none() && exit.code.is_none_or(|code| code == 1);
-        let stacks = stacks.filter(|_| slot.overdue || may_be_so);
+        let stacks = stacks.filter(|_| is_overdue || may_be_so);
         let (node, root) = (self.plan.node(index), &self.pool.launcher.root);
         let mut outcome = match (self.plan.timeout_ms, stacks) {
-            (Some(limit), stacks) if slot.overdue || stacks.is_some() => {
-                overdue(node, root, self.attempt, limit, stacks)
-            }
+            (Some(limit), stacks) if is_overdue || stacks.is_some() => overdue(node, root, self.attempt, limit, stacks),
             (None, Some(stacks)) => timed_out(node, root, self.attempt, FAULTHANDLER.to_owned(), Some(stacks)),
             _ => {
                 self.disturbed |= exit.may_be_from_outside();
                 crashed(id, self.attempt, &exit)
             }
         };
-        if !slot.overdue {
+        if !is_overdue {
             *self.crashes.entry(index).or_default() += 1;
             outcome.will_rerun = is_repeated;
         }

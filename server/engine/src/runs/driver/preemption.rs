@@ -52,10 +52,10 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
     pub(super) fn force_yield(&mut self, round: &mut Round) {
         let taken_over = Arc::clone(&self.taken_over.borrow());
         let running: BTreeSet<usize> = round.slots.values().filter_map(|slot| Some(slot.current?.0)).collect();
-        for slot in
-            round.slots.values().filter(|slot| slot.current.is_some_and(|(index, _)| taken_over.contains(&index)))
-        {
-            slot.runner.kill();
+        for slot in round.slots.values_mut() {
+            if let Some((index, _)) = slot.current.filter(|(index, _)| taken_over.contains(index)) {
+                slot.end_for(index);
+            }
         }
         let waiting: Vec<usize> =
             round.dispatcher.unfinished().into_iter().filter(|index| !running.contains(index)).collect();

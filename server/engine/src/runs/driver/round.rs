@@ -291,7 +291,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         let ended = round.slots.iter().filter(|(_, slot)| slot.is_over()).map(|(&worker, _)| worker);
         for worker in ended.collect::<Vec<_>>() {
             let Some(slot) = round.slots.remove(&worker) else { continue };
-            let was_lost = slot.exit.as_ref().is_some_and(|exit| exit.was_lost);
+            let was_lost = slot.was_lost();
             if !slot.began && !slot.done {
                 let has_left =
                     slot.runner.node().is_some() && slot.exit.as_ref().is_some_and(|exit| exit.code == Some(0));
@@ -357,8 +357,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
     /// Waits for one event and handles it. Returns a runner that has started, or the reason why there is none.
     async fn step(&mut self, round: &mut Round) -> Option<(usize, Result<RoundRunner, NoProcess>)> {
         let deadlines = round.slots.values().filter_map(|slot| {
-            let overdue = slot.current.and_then(|(_, at)| at).filter(|_| !slot.overdue);
-            overdue.into_iter().chain(slot.exit_deadline).chain(slot.collect_by).min()
+            slot.deadline().map(|(_, at)| at).into_iter().chain(slot.exit_deadline).chain(slot.collect_by).min()
         });
         let way = self.yield_deadline.filter(|_| !self.yield_forced);
         let next_check = self.plan.kind.debug_process().is_none().then_some(self.next_check);
@@ -405,9 +404,8 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
             round.kill_all();
         }
         for slot in round.slots.values_mut() {
-            if slot.current.and_then(|(_, at)| at).is_some_and(|at| at <= now) {
-                slot.overdue = true;
-                slot.runner.kill();
+            if let Some((index, _)) = slot.deadline().filter(|(_, at)| *at <= now) {
+                slot.end_for(index);
             }
             if slot.exit_deadline.is_some_and(|at| at <= now) {
                 slot.lost = true;
