@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 /// The deadline for anything.
 const DEADLINE: Duration = Duration::from_secs(600);
 
+/// The folder of the history and the caches for the runs.
+const STATE: &str = "runs";
+
 /// The test at the end of a file: its process waits, with everything in memory that a run needs.
 const WAITING: &str = "
 
@@ -55,12 +58,14 @@ fn server(bench: &Bench) -> Result<Figure> {
     Ok(Figure::limit(format!("server memory, {} tests", project.tests), megabytes, 50.0, "MB"))
 }
 
-/// The Python processes of a warm server's run, while the last test of each runner runs, against as many plain pytests.
+/// The Python processes of a warm server's run in a project that was used before, while the last test of each runner runs, against as many plain pytests.
 fn runs(bench: &Bench, project: &Generated, imports: &str) -> Result<Vec<Figure>> {
     let files: Vec<PathBuf> = (0..2).map(|number| project.test_file(number)).collect();
     for file in &files {
         fs::write(file, fs::read_to_string(file)? + WAITING)?;
     }
+    // The first use of a project begins with an interpreter that knows nothing of its libraries.
+    open_once(bench, project, &files)?;
     let mut figures = Vec::new();
     for runners in bench.pick(1, 2)..=2 {
         let files = &files[..runners];
@@ -83,10 +88,19 @@ fn middle(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
+/// Uses the project once, with no state of before.
+fn open_once(bench: &Bench, project: &Generated, files: &[PathBuf]) -> Result<()> {
+    let state = bench.state.join(STATE);
+    if state.exists() {
+        fs::remove_dir_all(&state)?;
+    }
+    of_server(bench, project, files).map(drop)
+}
+
 /// The memory of the server's Python processes, and that of all its processes.
 fn of_server(bench: &Bench, project: &Generated, files: &[PathBuf]) -> Result<[f64; 2]> {
     let settings = json!({"pythonPath": bench.venv.python(), "workers": files.len()});
-    let mut client = editor::start(&bench.binary, &project.root, &settings, &bench.state.join("runs"))?;
+    let mut client = editor::resume(&bench.binary, &project.root, &settings, &bench.state.join(STATE))?;
     client.execute("pytestLens.collect", json!({}))?;
     let ids: Vec<Value> = files.iter().filter_map(|file| relative(project, file)).map(Value::from).collect();
     let answer = client.execute("pytestLens.run", json!({"ids": ids}))?;
