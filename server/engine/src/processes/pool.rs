@@ -4,12 +4,14 @@
 
 mod collecting;
 mod crashes;
+mod prestarting;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use collecting::OnDemand;
@@ -31,13 +33,6 @@ use crate::processes::resident_pool::ResidentPool;
 use crate::processes::runner::Runner;
 use crate::processes::worker_protocol::{Measure, Ready, Role, WorkerIndex, WorkerOptions};
 
-/// Number of prestarted sessions that are kept: people and agents go back and forth between a few folders.
-const PRESTARTED_KEPT: usize = 3;
-
-/// Number of these for which a fork stands by. Each process has tens of megabytes of its own where a project imports
-/// large packages.
-const FORKS_KEPT: usize = 2;
-
 /// Number of collected sessions of parts that are kept in addition to that of the whole project.
 const PARTS_KEPT: usize = 3;
 
@@ -55,6 +50,8 @@ pub(crate) struct Pool {
     state: Mutex<State>,
     /// The time of the last use.
     used: Mutex<Instant>,
+    /// Number of requested collections that go on.
+    requested: watch::Sender<usize>,
     /// Number of runners that run tests now.
     active: Arc<AtomicUsize>,
     /// Serializes starting a base.
@@ -124,6 +121,16 @@ impl SessionOverrides {
     }
 }
 
+/// A requested collection, which is a use of the pool until its end.
+struct Requested<'a>(&'a Pool);
+
+impl Drop for Requested<'_> {
+    fn drop(&mut self) {
+        self.0.touch();
+        self.0.requested.send_modify(|count| *count -= 1);
+    }
+}
+
 /// Counts as a runner that runs tests while it is held.
 pub(crate) struct BusyGuard(Arc<AtomicUsize>);
 
@@ -167,6 +174,7 @@ impl Pool {
             residents,
             state: Mutex::new(State { preload, ..State::default() }),
             used: Mutex::new(Instant::now()),
+            requested: watch::Sender::new(0),
             active: Arc::default(),
             starting: tokio::sync::Mutex::default(),
             prestarting: tokio::sync::Mutex::default(),
@@ -279,46 +287,6 @@ impl Pool {
         }
     }
 
-    /// Expects the same files in the next run, as is likely after an edit.
-    pub(crate) fn expect(&self, scope: &Scope, options: &WorkerOptions) {
-        let Scope::Paths(paths) = scope else { return };
-        // For a folder, pytest has rules of its own about the conftests that it loads before it collects.
-        if paths.iter().all(|path| self.launcher.root.join(path).is_file()) {
-            self.state().expected = Some(WorkerOptions { args: scope.args(), ..options.clone() });
-        }
-    }
-
-    /// Starts the session of the next expected collection in the background. `collected`: the newest session. If that
-    /// can't be shared, starting one would have effects.
-    pub(crate) async fn prestart(&self, collected: &CollectedSession) {
-        if !self.resident || !collected.is_shared() {
-            return;
-        }
-        let _one = self.prestarting.lock().await;
-        let (expected, base, generation) = {
-            let state = self.state();
-            (state.expected.clone(), state.base.clone(), state.generation)
-        };
-        let (Some(options), Some(base)) = (expected, base) else { return };
-        let prestarted = match self.find_prestarted(&base, &options).await {
-            Some(present) => present,
-            None => {
-                let window = self.window().await;
-                let Some(started) = Prestarted::start(&self.launcher.hub, base, options, window).await else { return };
-                Arc::new(started)
-            }
-        };
-        prestarted.stand_by(&self.launcher.hub).await;
-        self.keep_prestarted(prestarted, generation);
-    }
-
-    /// Prepares the next collection of these files while a run's tests run, if that takes no more than a fork.
-    pub(crate) async fn stand_by_again(&self, collected: &CollectedSession) {
-        if let Some(prestarted) = collected.prestarted() {
-            prestarted.stand_by(&self.launcher.hub).await;
-        }
-    }
-
     /// Starts to record opened files, for a session that several runs may use.
     async fn window(&self) -> Option<Window> {
         if !self.resident || !self.mode().is_some_and(|mode| mode.embedded) {
@@ -326,16 +294,6 @@ impl Pool {
         }
         let opens = Arc::clone(&self.opens);
         tokio::task::spawn_blocking(move || opens.window()).await.ok().flatten()
-    }
-
-    fn keep_prestarted(&self, prestarted: Arc<Prestarted>, generation: u64) {
-        let mut state = self.state();
-        if !state.closed && state.generation == generation {
-            state.prestarted.retain(|other| other.options != prestarted.options);
-            state.prestarted.insert(0, prestarted);
-            state.prestarted.truncate(PRESTARTED_KEPT);
-            state.prestarted.iter().skip(FORKS_KEPT).for_each(|prestarted| prestarted.stand_down());
-        }
     }
 
     /// Ends the processes of sessions that no run can use any more, except those of the newest session.
@@ -346,36 +304,6 @@ impl Pool {
                 self.state().sessions.retain(|kept| !Arc::ptr_eq(kept, &collected));
             }
         }
-    }
-
-    /// The prestarted session for these options that is a fork of `base` and not stale. Stale ones are dropped.
-    async fn find_prestarted(&self, base: &Arc<Base>, options: &WorkerOptions) -> Option<Arc<Prestarted>> {
-        let are_files = options.args.iter().all(|path| self.launcher.root.join(path).is_file());
-        let found = {
-            let mut state = self.state();
-            state.prestarted.retain(|prestarted| Arc::ptr_eq(&prestarted.base, base));
-            let find = |exact| state.prestarted.iter().find(|prestarted| prestarted.serves(options, exact)).cloned();
-            find(true).or_else(|| if are_files { find(false) } else { None })?
-        };
-        let checked = Arc::clone(&found);
-        if tokio::task::spawn_blocking(move || checked.is_fresh()).await.unwrap_or(false) {
-            return Some(found);
-        }
-        self.drop_prestarted(&found);
-        None
-    }
-
-    fn drop_prestarted(&self, prestarted: &Arc<Prestarted>) {
-        self.state().prestarted.retain(|other| !Arc::ptr_eq(other, prestarted));
-    }
-
-    /// The prestarted session for a collection.
-    async fn take_prestarted(&self, base: &Arc<Base>, options: &WorkerOptions) -> Option<Arc<Prestarted>> {
-        let found = self.find_prestarted(base, options).await?;
-        if !found.is_shared() {
-            self.drop_prestarted(&found);
-        }
-        Some(found)
     }
 
     /// The newest interpreter's report about itself.
@@ -397,6 +325,17 @@ impl Pool {
     /// The time of the last use.
     pub(crate) fn used(&self) -> Instant {
         *self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a requested collection until the result is dropped.
+    fn request(&self) -> Requested<'_> {
+        self.requested.send_modify(|count| *count += 1);
+        Requested(self)
+    }
+
+    /// Waits until no requested collection goes on.
+    pub(crate) async fn no_request(&self) {
+        let _ = self.requested.subscribe().wait_for(|count| *count == 0).await;
     }
 
     fn touch(&self) {

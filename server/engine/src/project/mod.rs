@@ -474,7 +474,7 @@ impl Project {
         };
         self.pool.get_ready(collected, runners).await;
         self.pool.warm_up(&collected.third_party, &collected.unfit).await;
-        self.pool.prestart(collected).await;
+        self.pool.prestart(collected, self.wait_for_pause()).await;
         if let Some(again) = self.collect_again(collected).await {
             self.pool.get_ready(&again, runners).await;
         }
@@ -487,6 +487,7 @@ impl Project {
         let paused = async {
             loop {
                 self.state.wait_idle(REFRESH_DELAY_LIMIT).await;
+                self.pool.no_request().await;
                 let left = BACKGROUND_PAUSE.saturating_sub(self.pool.used().elapsed());
                 if left.is_zero() {
                     return;

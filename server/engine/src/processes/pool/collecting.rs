@@ -50,6 +50,7 @@ impl Pool {
     /// A fresh collected session for a scope; collects if there is none.
     pub(crate) async fn session_for(&self, wanted: Wanted<'_>) -> Result<Found, FailedCollection> {
         self.touch();
+        let _requested = (wanted.purpose != Purpose::Unasked).then(|| self.request());
         if let Some(collected) = self.present(wanted).await {
             return Ok(Found::present(collected));
         }
