@@ -103,12 +103,17 @@ fn sweep_below(temp: &Path) {
     let locks = temp.join(FOLDER);
     let entries = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let artifacts = entries(temp).filter(|path| path.extension().is_some_and(|end| end == "artifacts"));
-    for run in artifacts.flat_map(|all| entries(&all).collect::<Vec<_>>()) {
-        let owner = run.file_name().and_then(|name| name.to_str()?.rsplit_once('.')).map(|(owner, _)| owner.to_owned());
-        let made = fs::symlink_metadata(&run).and_then(|data| data.modified()).ok();
-        if_dead(&locks.join(owner.as_deref().unwrap_or("nobody")), made, || {
-            let _ = fs::remove_dir_all(&run);
-        });
+    for all in artifacts {
+        for run in entries(&all) {
+            let owner =
+                run.file_name().and_then(|name| name.to_str()?.rsplit_once('.')).map(|(owner, _)| owner.to_owned());
+            let made = fs::symlink_metadata(&run).and_then(|data| data.modified()).ok();
+            if_dead(&locks.join(owner.as_deref().unwrap_or("nobody")), made, || {
+                let _ = fs::remove_dir_all(&run);
+            });
+        }
+        // It can be removed only if it is empty.
+        let _ = fs::remove_dir(&all);
     }
     for lock in entries(&locks) {
         if_dead(&lock, None, || {
@@ -140,7 +145,10 @@ mod tests {
         }
         sweep();
         assert_eq!([dead.exists(), fresh.exists(), live.exists()], [false, true, true]);
-        fs::remove_dir_all(all).unwrap();
+        fs::remove_dir_all(&fresh).unwrap();
+        fs::remove_dir_all(&live).unwrap();
+        sweep();
+        assert!(!all.exists(), "no empty folder stays");
     }
 
     fn is_dead(lock: &Path) -> bool {

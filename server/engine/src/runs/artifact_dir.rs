@@ -26,7 +26,13 @@ impl RunFolder {
     pub(crate) fn make(project: &Path, number: u64) -> io::Result<Self> {
         let engine_lock = engine_lock::own()?;
         let path = beside(project).join(format!("{}.{number:x}", engine_lock.name()));
-        private_files::folder(&path)?;
+        if let Err(error) = private_files::folder(&path) {
+            // The folder of the project's runs may have been removed meanwhile, with its last run.
+            if error.kind() != io::ErrorKind::NotFound {
+                return Err(error);
+            }
+            private_files::folder(&path)?;
+        }
         Ok(RunFolder { path, _engine_lock: engine_lock })
     }
 
@@ -39,7 +45,11 @@ impl Drop for RunFolder {
     fn drop(&mut self) {
         let path = std::mem::take(&mut self.path);
         // Deleting may take long.
-        in_background(move || drop(fs::remove_dir_all(path)));
+        in_background(move || {
+            let _ = fs::remove_dir_all(&path);
+            // Only the last one's can be removed.
+            let _ = path.parent().map(fs::remove_dir);
+        });
     }
 }
 
