@@ -173,9 +173,10 @@ impl WorkerSlot {
         self.runner.kill();
     }
 
-    /// Returns whether it was ended because of its current test.
+    /// Returns whether it was ended because of its current test. On a node that does not answer, nobody knows.
     pub(crate) fn is_overdue(&self) -> bool {
-        self.ended_for.is_some() && !self.was_ended_for_another()
+        let has_end = self.exit.as_ref().is_none_or(|exit| !exit.was_lost);
+        self.ended_for.is_some() && !self.was_ended_for_another() && has_end
     }
 
     /// Returns whether it was ended because of a test that was over by then: the news of that came later.

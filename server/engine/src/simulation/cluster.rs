@@ -3,6 +3,7 @@
 //! again from the last known number.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -316,6 +317,7 @@ impl Relay {
         loop {
             if self.killed.get() && !was_killed {
                 was_killed = true;
+                process.is_doomed.store(true, Ordering::Relaxed);
                 // The request reaches no lost node.
                 if self.cluster.state(node) != State::Lost {
                     process.finish(End::signal(Cause::Engine, 9));

@@ -136,3 +136,24 @@ fn a_test_whose_node_ends_its_processes_before_it_is_lost_runs_again() {
         breaks_no_rule(&on_a_node(of_ms(3_000, tests(4, passing(4))), run(0..4), faults));
     }
 }
+
+/// Its node was lost meanwhile, for the second time.
+#[test]
+fn a_test_on_a_node_that_does_not_answer_is_not_out_of_time() {
+    for killed_at in (3_500..5_000).step_by(300) {
+        let run = RunScript { timeout_ms: Some(5_000), ..run(0..1) };
+        let faults = [(killed_at, Fault::KillRunner), (killed_at + 3_600, Fault::Silence(15_000))];
+        breaks_no_rule(&on_a_node(of_ms(4_000, tests(1, passing(1))), run, faults));
+    }
+}
+
+/// It was left to the newer run, and then had another outcome in the older.
+#[test]
+fn a_test_whose_start_is_told_too_late_has_one_outcome() {
+    for silent_at in (2_000..5_000).step_by(500) {
+        let run = RunScript { whole_files: true, ..run(0..20) };
+        let newer = RunScript { at: Duration::from_millis(silent_at + 500), ..run.clone() };
+        let older = on_a_node(of_ms(300, tests(20, passing(20))), run, [(silent_at, Fault::Silence(5_000))]);
+        breaks_no_rule(&Scenario { runs: vec![older.runs[0].clone(), newer], ..older });
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -32,15 +33,22 @@ pub(super) enum Loss {
 
 impl Execution {
     /// Whether its process was lost during it, and how. A process that the engine itself has ended counts only if it
-    /// stood still for too long.
+    /// stood still for too long, or if all that the engine heard of its end is the loss of its node.
     pub(super) fn loss(&self) -> Option<Loss> {
         let end = self.process.end().filter(|_| !self.is_delivered)?;
         match end.cause {
             Cause::Crash => Some(Loss::Crash),
             Cause::Engine if self.process.stood_still() >= STOPPED_LIMIT => Some(Loss::Crash),
             Cause::Lost => Some(Loss::Silent),
+            Cause::Engine if self.process.is_missed() => Some(Loss::Silent),
             Cause::Done | Cause::Engine => None,
         }
+    }
+
+    /// Whether the engine asked a node to end it that did not answer, and somebody else had ended it: the engine can't know.
+    pub(super) fn looks_endless(&self) -> bool {
+        let was_killed = self.process.end().is_some_and(|end| end.signal == Some(9));
+        was_killed && !self.is_delivered && self.process.is_doomed.load(Ordering::Relaxed)
     }
 
     /// How long it took, or has taken.

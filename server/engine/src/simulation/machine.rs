@@ -1,7 +1,7 @@
 //! The simulated machine: processes with a life of their own, and pipes by which their messages reach the engine.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use crate::processes::liveness::{Body, Liveness};
 use crate::processes::process::Connection;
 use crate::processes::roster::{Line, Newcomer, Roster};
 use crate::processes::worker_protocol::{FromWorker, ToWorker};
+use crate::timing::STOPPED_LIMIT;
 
 /// Above the largest number that Linux gives to a process: nothing here reaches a real one.
 const FIRST_PID: i32 = 100_000_000;
@@ -68,8 +69,12 @@ pub(super) struct SimProcess {
     /// Its node in the cluster.
     pub node: Option<usize>,
     life: Signal<Life>,
-    /// The longest time for which it has been frozen.
-    frozen: Mutex<Duration>,
+    /// The longest time for which it has been frozen, the beginning of the last such time, and its end.
+    frozen: Mutex<(Duration, Option<(Instant, Instant)>)>,
+    /// The engine has heard that it was lost with its node.
+    is_missed: AtomicBool,
+    /// The engine has asked its node to end it.
+    pub is_doomed: AtomicBool,
 }
 
 impl SimProcess {
@@ -96,15 +101,23 @@ impl SimProcess {
 
     pub(super) fn thaw(&self) {
         if let Life::Frozen(since) = self.life() {
-            let mut longest = self.frozen.lock().unwrap_or_else(PoisonError::into_inner);
-            *longest = longest.max(since.elapsed());
+            let mut frozen = self.frozen.lock().unwrap_or_else(PoisonError::into_inner);
+            // Between two looks of the engine nobody sees that it has gone on.
+            let is_unseen = |until: &Instant| since.duration_since(*until) < STOPPED_LIMIT / 4;
+            let begun = frozen.1.filter(|(_, until)| is_unseen(until)).map_or(since, |(begun, _)| begun);
+            *frozen = (frozen.0.max(begun.elapsed()), Some((begun, Instant::now())));
             self.life.change(|_| Life::Runs);
         }
     }
 
     /// The longest time for which it has stood still.
     pub(super) fn stood_still(&self) -> Duration {
-        *self.frozen.lock().unwrap_or_else(PoisonError::into_inner)
+        self.frozen.lock().unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Whether the engine has heard that it was lost with its node.
+    pub(super) fn is_missed(&self) -> bool {
+        self.is_missed.load(Ordering::Relaxed)
     }
 
     /// Waits for its end.
@@ -232,8 +245,15 @@ impl Machine {
     pub(super) fn process(&self, name: &str, node: Option<usize>) -> Arc<SimProcess> {
         let mut processes = self.processes.lock().unwrap_or_else(PoisonError::into_inner);
         let pid = FIRST_PID + i32::try_from(processes.len()).unwrap_or(0);
-        let (life, frozen) = (Signal::new(Life::Runs), Mutex::default());
-        let process = Arc::new(SimProcess { name: name.to_owned(), pid, node, life, frozen });
+        let process = Arc::new(SimProcess {
+            name: name.to_owned(),
+            pid,
+            node,
+            life: Signal::new(Life::Runs),
+            frozen: Mutex::default(),
+            is_missed: AtomicBool::default(),
+            is_doomed: AtomicBool::default(),
+        });
         processes.insert(name.to_owned(), Arc::clone(&process));
         process
     }
@@ -268,7 +288,11 @@ impl Machine {
             FromWorker::Finished(outcome) => (2 + 16 * outcome.i as u64, outcome.message.clone()),
             FromWorker::Exited { .. } => (3, None),
             FromWorker::Done { .. } => (4, None),
-            FromWorker::LostRemote { .. } => (5, None),
+            FromWorker::LostRemote { host, .. } => {
+                let processes = self.processes.lock().unwrap_or_else(PoisonError::into_inner);
+                processes.get(host).into_iter().for_each(|process| process.is_missed.store(true, Ordering::Relaxed));
+                (5, None)
+            }
             _ => (0, None),
         };
         self.step(&line.host, what);

@@ -350,6 +350,12 @@ impl Dispatcher {
         self.open.iter().copied().collect()
     }
 
+    /// Whether a test has no verdict yet.
+    #[must_use]
+    pub fn is_open(&self, index: usize) -> bool {
+        self.open.contains(&index)
+    }
+
     /// Whether every test has its verdict. Takes constant time, because it is asked after each event.
     #[must_use]
     pub fn has_all_verdicts(&self) -> bool {

@@ -82,6 +82,7 @@ fn maxfail_feeds_one_ahead_and_then_no_more() {
     dispatcher.finished(1, 4, false);
     assert!(dispatcher.is_done());
     assert_eq!(dispatcher.unfinished(), [1, 2, 3, 5, 6]);
+    assert_eq!((0..7).filter(|&test| dispatcher.is_open(test)).collect::<Vec<_>>(), [1, 2, 3, 5, 6]);
     assert!(!dispatcher.has_all_verdicts());
 }
 

@@ -49,6 +49,11 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
     fn on_message(&mut self, worker: usize, message: FromWorker, round: &mut Round) {
         let Some(slot) = round.slots.get_mut(&worker) else { return };
         match message {
+            FromWorker::Started { i, .. } if i < self.plan.selected.len() && self.was_left(i, &round.dispatcher) => {
+                slot.current = Some((i, None));
+                slot.began = true;
+                slot.end_for(i);
+            }
             FromWorker::Started { i, at, after_crash } if i < self.plan.selected.len() => {
                 let limit =
                     self.plan.timeout_ms.map(|limit| Instant::now() + Duration::from_millis(limit) + TIMEOUT_GRACE);
@@ -63,6 +68,11 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
                     (self.tell)(DriverEvent::Streams(i, streams));
                 }
                 slot.feed(worker, &mut round.dispatcher);
+            }
+            FromWorker::Finished(outcome)
+                if outcome.i < self.plan.selected.len() && self.was_left(outcome.i, &round.dispatcher) =>
+            {
+                slot.current = None;
             }
             FromWorker::Finished(mut outcome) if outcome.i < self.plan.selected.len() => {
                 let index = outcome.i;
@@ -188,9 +198,10 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         if slot.done && slot.decides_end && !slot.exit.as_ref().is_some_and(|exit| exit.was_lost) {
             self.session_ends.push(SessionEnd::broken_off(slot.exit.as_ref()));
         }
+        let was_left = slot.current.is_some_and(|(index, _)| self.was_left(index, dispatcher));
         // Only a second loss shows something about a test.
         let mut is_first_loss = || slot.current.is_none_or(|(index, _)| self.lost_once.insert(index));
-        if slot.was_ended_for_another() || (slot.was_lost() && is_first_loss()) {
+        if was_left || slot.was_ended_for_another() || (slot.was_lost() && is_first_loss()) {
             dispatcher.worker_withdrawn(worker);
             return;
         }

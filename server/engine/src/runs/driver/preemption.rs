@@ -48,6 +48,11 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         }
     }
 
+    /// Returns whether a test was left to a newer run. The news that it had started may come later.
+    pub(super) fn was_left(&self, index: usize, dispatcher: &Dispatcher) -> bool {
+        self.yield_forced && !dispatcher.is_open(index)
+    }
+
     /// Ends running tests that were taken over, and drops those that have not started.
     pub(super) fn force_yield(&mut self, round: &mut Round) {
         let taken_over = Arc::clone(&self.taken_over.borrow());
