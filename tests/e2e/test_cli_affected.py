@@ -167,3 +167,28 @@ def test_a_file_that_goes_after_the_selection_is_left_out(world: World, tmp_path
     path = f"{shim.parent}{os.pathsep}{os.environ['PATH']}"
     told = lens(world, "run", "--affected", "--json", cwd=project.root, env={"PATH": path})
     assert told.outcomes == {"test_a.py::test_a": "passed", "test_a.py::test_c": "passed"}, told
+
+
+@pytest.mark.parametrize("is_committed", [False, True])
+def test_a_folder_that_cannot_be_collected_is_never_left_out(
+    world: World, project: Project, is_committed: bool
+) -> None:
+    app = project.root / "app"
+    project.write("app/part/__init__.py", "")
+    project.write("app/part/test_part.py", "def test_part(): pass\n")
+    git(project.root, "add", "-A")
+    git(project.root, "commit", "-q", "-m", "a part")
+    assert lens(world, "run", cwd=app).status == 0
+    project.write("app/part/conftest.py", "raise RuntimeError('no')\n")
+    if is_committed:
+        git(project.root, "add", "-A")
+        git(project.root, "commit", "-q", "-m", "a broken part")
+    for arguments in (["--affected"], ["--affected", "part"], ["--affected", "--collect-only"]):
+        told = lens(world, "run", *arguments, cwd=app)
+        assert told.status in (2, 4), told
+        assert "part/conftest.py:1" in told.out + told.err, told
+    said = lens(world, "run", "--affected", "--explain", "part/test_part.py", cwd=app)
+    why = "part/test_part.py uses part/conftest.py, which changed since the last commit"
+    why = "part/conftest.py could not be collected" if is_committed else why
+    assert said.out == f"part/test_part.py would run: {why}.\n"
+    assert lens(world, "run", "--affected", "tests", cwd=app).status == 0

@@ -5,8 +5,7 @@ use super::workplace::Workplace;
 use crate::engine::inventory::inventory;
 use crate::failure::Failure;
 use crate::git::Changes;
-use crate::paths::path_of_uri;
-use crate::run::affected::{Reach, by_file, reach, reach_of, way};
+use crate::run::affected::{Reach, broken, by_file, reach, reach_of, way};
 use crate::terminal::agent::verdict::some_of;
 use crate::terminal::text::count_of;
 
@@ -28,8 +27,7 @@ pub(super) async fn impact(workplace: &Workplace, given: Impact) -> Result<Strin
         reach_of(client, root, || Ok(Changes { since: "the last commit".into(), files })).await?
     };
     let known: Vec<String> = inventory(client).await?.into_iter().map(|node| node.node_id).collect();
-    let broken: Vec<String> =
-        client.collect_errors().await?.iter().map(|error| path_of_uri(&error.uri, root)).collect();
+    let broken = broken(client, root).await?;
     let changed: Vec<String> =
         reach.changes.files.iter().map(|path| path.strip_prefix(root).unwrap_or(path).display().to_string()).collect();
     Ok(text(reach, &known, &broken, &changed))

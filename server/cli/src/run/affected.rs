@@ -42,8 +42,7 @@ pub(crate) async fn narrow(
         return Ok(all);
     }
     let known: Vec<String> = inventory(client).await?.into_iter().map(|node| node.node_id).collect();
-    let broken: Vec<String> =
-        client.collect_errors().await?.iter().map(|error| path_of_uri(&error.uri, root)).collect();
+    let broken = broken(client, root).await?;
     let node_ids = reach.ids(&all.node_ids, &known, &broken);
     let left = left_out(&all.node_ids, &node_ids, &known);
     if node_ids.is_empty() && left.is_empty() {
@@ -70,6 +69,11 @@ pub(crate) async fn narrow(
         left_out.push_str(&format!(" ({} saved)", format_args!("{:.1} s", saved_ms / 1000.0)));
     }
     Ok(Narrowed { is_nothing: node_ids.is_empty(), node_ids, left_out })
+}
+
+/// The files and folders that could not be collected.
+pub(crate) async fn broken(client: &Client, root: &Path) -> Result<Vec<String>, Failure> {
+    Ok(client.collect_errors().await?.iter().map(|error| path_of_uri(&error.uri, root)).collect())
 }
 
 /// The last durations of these tests together, in milliseconds.
@@ -112,8 +116,16 @@ pub(crate) async fn explain(
         let nearest = selectors::nearest_test(&id, known.iter().map(|node| &*node.node_id));
         return Err(Failure::usage(format!("there is no test `{id}`{}", suggest::did_you_mean(nearest.as_deref()))));
     }
-    writeln!(out, "{}", explanation(&id, &reach, known.iter().map(|node| &*node.node_id)))?;
+    let broken = broken(client, root).await?;
+    writeln!(out, "{}", explanation(&id, &reach, known.iter().map(|node| &*node.node_id), &broken))?;
     Ok(exit::OK)
+}
+
+/// Whether the tests of a file are unknown because this file or folder could not be collected.
+fn hides(broken: &str, file: &str) -> bool {
+    let (folder, name) = broken.rsplit_once('/').unwrap_or(("", broken));
+    let is_of_folder = matches!(name, "conftest.py" | "__init__.py");
+    selectors::covers(broken, file) || (is_of_folder && (folder.is_empty() || selectors::covers(folder, file)))
 }
 
 /// The changed files, and the tests that they reach.
@@ -128,14 +140,19 @@ pub(crate) struct Reach {
 }
 
 impl Reach {
-    /// The ids of the selected tests to run, or of their files. `known`: every test; `broken`: files that could not be
-    /// collected.
+    /// The ids of the selected tests to run, or of their files. `known`: every test; `broken`: files and folders that
+    /// could not be collected. These are always to run, as nobody knows what is in them.
     pub(crate) fn ids(&self, selected: &[String], known: &[String], broken: &[String]) -> Vec<String> {
         let reached = match self.everything.is_empty() {
             true => self.files.iter().map(|file| file.path.clone()).collect(),
             false => known.iter().chain(broken).map(|id| NodeId::new(id).file().to_owned()).collect(),
         };
-        self.by_tests(selected, left(selected, &reached, known, broken), known)
+        let mut ids = self.by_tests(selected, left(selected, &reached, known, broken), known);
+        let kept: HashSet<&str> = ids.iter().map(String::as_str).collect();
+        let unseen: Vec<String> =
+            broken.iter().filter(|path| is_selected(selected, path) && !is_covered(&kept, path)).cloned().collect();
+        ids.extend(unseen);
+        ids
     }
 
     /// Why a file's tests are among them.
@@ -144,7 +161,11 @@ impl Reach {
         let first = recorded.filter_map(|test| Some((test, test.reason.as_ref()?))).next();
         match first {
             Some((test, reason)) => because(&test.node_id, file, reason, test.passed_ms),
-            None => way(self.through(file).unwrap_or(&self.everything)),
+            None => match self.through(file) {
+                Some(through) => way(through),
+                None if self.everything.is_empty() => "it could not be collected".to_owned(),
+                None => way(&self.everything),
+            },
         }
     }
 
@@ -282,7 +303,7 @@ pub(crate) fn by_file<'a>(ids: &'a [String], known: &'a [String]) -> BTreeMap<&'
 }
 
 /// One or two sentences on a test.
-fn explanation<'a>(id: &str, reach: &Reach, known: impl Iterator<Item = &'a str>) -> String {
+fn explanation<'a>(id: &str, reach: &Reach, known: impl Iterator<Item = &'a str>, broken: &[String]) -> String {
     let Reach { changes, everything, tests, .. } = reach;
     let covered: Vec<&str> = known.filter(|test| selectors::covers(id, test)).collect();
     let own: Vec<&TestImpact> = tests.iter().filter(|test| covered.contains(&test.node_id.as_str())).collect();
@@ -307,6 +328,9 @@ fn explanation<'a>(id: &str, reach: &Reach, known: impl Iterator<Item = &'a str>
     let changed = changes.files.len();
     match through {
         Some(through) => format!("{id} would run: {} since {since}.", way(through)),
+        None if let Some(path) = broken.iter().find(|path| hides(path, file)) => {
+            format!("{id} would run: {path} could not be collected.")
+        }
         None if changed == 0 => format!("{id} would not run: no file changed since {since}."),
         None if changed == 1 => {
             format!("{id} would not run: the only file that changed since {since} does not reach {file}.")
@@ -409,6 +433,25 @@ mod tests {
     }
 
     #[test]
+    fn nobody_knows_what_is_in_a_file_that_cannot_be_collected() {
+        let reach = |everything: &[&str]| Reach {
+            changes: Changes { since: "`main`".into(), files: Default::default() },
+            everything: texts(everything),
+            files: Vec::new(),
+            tests: Vec::new(),
+        };
+        let (known, broken) = (texts(&["a/test_a.py::t"]), texts(&["b/conftest.py"]));
+        let ids = |selected: &[&str]| reach(&[]).ids(&texts(selected), &known, &broken);
+        assert_eq!(ids(&[]), broken);
+        assert_eq!(ids(&["b"]), broken);
+        assert_eq!(ids(&["a"]), texts(&[]));
+        assert_eq!(reach(&["x.py"]).ids(&[], &known, &broken), texts(&["a/test_a.py", "b/conftest.py"]));
+        assert_eq!(reach(&[]).reason("b/conftest.py", &[]), "it could not be collected");
+        assert!(hides("b/conftest.py", "b/test_b.py") && hides("conftest.py", "b/test_b.py") && hides("b", "b/t.py"));
+        assert!(!hides("b/conftest.py", "c/test_c.py") && !hides("b/test_a.py", "b/test_b.py"));
+    }
+
+    #[test]
     fn a_configuration_above_counts() {
         let concerns = |path: &str| concerns_from_above(Path::new(path), Path::new("/top/apps/web"));
         assert!(concerns("/top/pyproject.toml") && concerns("/top/apps/conftest.py"));
@@ -423,7 +466,7 @@ mod tests {
             let files = files.into_iter().collect();
             let changes = Changes { since: "`main`".into(), files: changed.iter().map(Into::into).collect() };
             let reach = Reach { changes, everything: texts(everything), files, tests: Vec::new() };
-            explanation("t.py::t", &reach, ["t.py::t"].into_iter())
+            explanation("t.py::t", &reach, ["t.py::t"].into_iter(), &[])
         };
         let lines = [
             said(&[], &["t.py"], &["t.py"]),
