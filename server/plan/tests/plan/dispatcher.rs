@@ -254,6 +254,47 @@ fn a_worker_does_not_end_before_a_test_that_all_others_lack() {
     assert_eq!(dispatcher.next(2), [Command::Feed(vec![3, 4])]);
 }
 
+/// A dispatcher whose workers have all reported what they lack.
+fn collected(units: &[&[usize]], lacks: &[&[usize]]) -> Dispatcher {
+    let units = units.iter().map(|unit| unit.to_vec()).collect();
+    let mut dispatcher = Dispatcher::new(units, lacks.len(), None).with_own_collections();
+    for (worker, lacks) in lacks.iter().enumerate() {
+        assert_eq!(dispatcher.lacks(worker, lacks.iter().copied()), [0; 0]);
+    }
+    dispatcher
+}
+
+#[test]
+fn a_worker_takes_of_a_unit_what_only_it_has() {
+    let mut dispatcher = collected(&[&[0], &[1, 2]], &[&[2], &[1]]);
+    assert_eq!(dispatcher.next(0), [feed([0, 1])]);
+    assert_eq!(dispatcher.next(1), [feed([2]), Command::End]);
+}
+
+#[test]
+fn a_worker_leaves_a_unit_to_an_idle_one_that_lacks_something_else() {
+    let mut dispatcher = collected(&[&[0], &[1]], &[&[], &[0]]);
+    assert_eq!(dispatcher.next(0), [feed([0]), Command::End]);
+    assert_eq!(dispatcher.next(1), [feed([1]), Command::End]);
+}
+
+#[test]
+fn nothing_is_left_to_an_idle_worker_that_lacks_all_that_waits() {
+    let mut dispatcher = collected(&[&[0, 3], &[1], &[2]], &[&[], &[0, 1, 2, 3], &[]]);
+    assert_eq!(dispatcher.next(2), [feed([0, 3])]);
+    dispatcher.started(2, 0);
+    assert_eq!(dispatcher.next(0), [feed([1, 2])]);
+}
+
+#[test]
+fn each_of_many_workers_gets_one_of_few_units() {
+    let mut dispatcher = Dispatcher::new(vec![vec![0], vec![1], vec![2]], 4, None);
+    for worker in 0..3 {
+        assert_eq!(dispatcher.next(worker), [feed([worker]), Command::End]);
+    }
+    assert_eq!(dispatcher.next(3), [Command::End]);
+}
+
 proptest! {
     #[test]
     fn every_test_runs_exactly_once_whatever_the_pace((units, workers) in plan(), steps in steps()) {
