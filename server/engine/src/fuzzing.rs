@@ -45,7 +45,9 @@ impl Run {
     fn take(&mut self, message: FromWorker) {
         self.messages += 1;
         match message {
-            FromWorker::Nodes { items } => items.into_iter().for_each(|item| drop(self.nodes.make(item, None).info())),
+            FromWorker::Nodes { items } => {
+                items.into_iter().for_each(|item| drop(self.nodes.make(item).located(None).info()))
+            }
             FromWorker::Finished(outcome) => drop(of_report(*outcome, "test_a.py::test_a", 1)),
             FromWorker::Inputs(inputs) => self.recording.add(1, inputs),
             FromWorker::Timings { spans } => self.timings.add(spans),

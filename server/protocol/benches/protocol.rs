@@ -13,19 +13,21 @@ fn main() {
 }
 
 /// A tree of this many functions, 40 in each file.
-fn items(count: usize) -> Vec<TestItem> {
-    let item = |id: String, parent: Option<String>, kind: ItemKind| TestItem {
-        label: id.rsplit("::").next().unwrap_or(&id).to_owned(),
-        uri: "file:///shop/tests".to_owned(),
-        range: None,
-        markers: vec!["slow".to_owned()],
-        skip: false,
-        xfail: false,
-        case_count: None,
-        provisional: false,
-        id,
-        parent,
-        kind,
+fn items(count: usize) -> Vec<Arc<TestItem>> {
+    let item = |id: String, parent: Option<String>, kind: ItemKind| {
+        Arc::new(TestItem {
+            label: id.rsplit("::").next().unwrap_or(&id).to_owned(),
+            uri: "file:///shop/tests".into(),
+            range: None,
+            markers: vec!["slow".to_owned()],
+            skip: false,
+            xfail: false,
+            case_count: None,
+            provisional: false,
+            id: id.into(),
+            parent: parent.map(Arc::from),
+            kind,
+        })
     };
     let mut items = Vec::new();
     for number in 0..count {

@@ -1,6 +1,8 @@
 //! The inventory as a tree of items, and its deltas.
 
+use std::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +16,7 @@ pub struct InventoryDelta {
     /// Revision of the inventory after this change.
     pub revision: u64,
     /// New and changed items, parents before children, siblings in source order.
-    pub upserts: Vec<TestItem>,
+    pub upserts: Vec<Arc<TestItem>>,
     /// Removed items; their children are removed too.
     pub removed: Vec<String>,
     /// The order of siblings within files, if new items are not last or siblings moved. Folders and files are sorted by
@@ -49,7 +51,7 @@ impl InventoryDelta {
         let upserts = std::mem::take(&mut self.upserts);
         let size = size.max(1);
         let last = upserts.len().div_ceil(size) - 1;
-        let piece = |(number, part): (usize, &[TestItem])| InventoryDelta {
+        let piece = |(number, part): (usize, &[Arc<TestItem>])| InventoryDelta {
             revision: self.revision,
             upserts: part.to_vec(),
             removed: if number == 0 { std::mem::take(&mut self.removed) } else { Vec::new() },
@@ -75,12 +77,15 @@ pub struct Siblings {
 impl Siblings {
     /// Returns the siblings among `wanted`, in source order, that a reader would place in another order. A reader knows
     /// the `known` children of an item, keeps those that are wanted in their places, and appends new ones.
-    pub fn out_of_order<'a>(wanted: &'a [TestItem], known: impl Fn(&str) -> Vec<&'a str>) -> Vec<Siblings> {
+    pub fn out_of_order<'a, T: Borrow<TestItem>>(
+        wanted: &'a [T],
+        known: impl Fn(&str) -> Vec<&'a str>,
+    ) -> Vec<Siblings> {
         let mut families: Vec<(&str, Vec<&str>)> = Vec::new();
         let mut places: HashMap<&str, usize> = HashMap::new();
         // A name that is defined twice is one test.
         let mut seen: HashSet<&str> = HashSet::new();
-        for item in wanted.iter().filter(|item| !item.kind.is_outline()) {
+        for item in wanted.iter().map(Borrow::borrow).filter(|item| !item.kind.is_outline()) {
             let Some(parent) = item.parent.as_deref().filter(|_| seen.insert(&item.id)) else { continue };
             let place = *places.entry(parent).or_insert_with(|| {
                 families.push((parent, Vec::new()));
@@ -103,22 +108,23 @@ impl Siblings {
     }
 }
 
+// There may be 100,000 of them, so that all who hold one share it and its texts.
 /// An item of the test tree.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TestItem {
     /// Node id; the path for a folder.
-    pub id: String,
+    pub id: Arc<str>,
     /// The item that contains it; left out at the top.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub parent: Option<String>,
+    pub parent: Option<Arc<str>>,
     /// The kind of the item.
     pub kind: ItemKind,
     /// The name to display.
     pub label: String,
     /// URI of the file or folder.
-    pub uri: String,
+    pub uri: Arc<str>,
     /// The range in the file, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub range: Option<Range>,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::model::collect_error::CollectError;
-use crate::model::node::{CollectedItem, Node};
+use crate::model::node::{MadeNode, Node};
 
 /// Why a file skips itself as a whole.
 #[derive(Debug, Clone, Deserialize)]
@@ -65,7 +65,7 @@ impl Collection {
 }
 
 /// A plugin may shuffle a session for its runs; the tree keeps the source order.
-pub(crate) fn source_order(items: &[CollectedItem]) -> Vec<usize> {
+pub(crate) fn source_order(items: &[MadeNode]) -> Vec<usize> {
     if items.iter().all(|item| item.place.is_none()) {
         return Vec::new();
     }

@@ -288,7 +288,7 @@ mod tests {
             serde_json::from_value(serde_json::json!({"id": id, "path": path, "name": name, "kind": "function"}))
                 .unwrap()
         };
-        ids.iter().map(|id| Arc::new(maker.make(wire(id), None))).collect()
+        ids.iter().map(|id| maker.make(wire(id)).located(None)).collect()
     }
 
     fn error(path: &str) -> CollectError {

@@ -1,6 +1,7 @@
 //! Makes items of the test tree.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use pytest_lens_protocol::{ItemKind, Range, TestItem};
 use url::Url;
@@ -14,11 +15,11 @@ pub(crate) fn uri_of(path: &Path) -> String {
 pub(crate) fn outline_item(root: &Path, path: &str, kind: ItemKind) -> TestItem {
     let (parent, label) = path.rsplit_once('/').map_or((None, path), |(parent, label)| (Some(parent), label));
     TestItem {
-        id: path.to_owned(),
-        parent: parent.map(str::to_owned),
+        id: path.into(),
+        parent: parent.map(Arc::from),
         kind,
         label: label.to_owned(),
-        uri: uri_of(&root.join(path)),
+        uri: uri_of(&root.join(path)).into(),
         range: None,
         markers: Vec::new(),
         skip: false,
@@ -29,13 +30,20 @@ pub(crate) fn outline_item(root: &Path, path: &str, kind: ItemKind) -> TestItem 
 }
 
 /// An item within a file, without markers and cases.
-pub(crate) fn item(id: &str, parent: &str, kind: ItemKind, label: String, uri: &str, range: Option<Range>) -> TestItem {
+pub(crate) fn item(
+    id: &Arc<str>,
+    parent: &Arc<str>,
+    kind: ItemKind,
+    label: String,
+    uri: &Arc<str>,
+    range: Option<Range>,
+) -> TestItem {
     TestItem {
-        id: id.to_owned(),
-        parent: Some(parent.to_owned()),
+        id: Arc::clone(id),
+        parent: Some(Arc::clone(parent)),
         kind,
         label,
-        uri: uri.to_owned(),
+        uri: Arc::clone(uri),
         range,
         markers: Vec::new(),
         skip: false,

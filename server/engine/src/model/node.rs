@@ -111,9 +111,8 @@ impl NodeMaker {
         shared
     }
 
-    /// `defs`: the analysis of the node's file, with the lines of its `def`s.
-    pub(crate) fn make(&mut self, wire: CollectedItem, defs: Option<&FileAnalysis>) -> Node {
-        let line = def_line(&wire, defs.map_or(&[], |analysis| &analysis.defs));
+    pub(crate) fn make(&mut self, wire: CollectedItem) -> MadeNode {
+        let is_function = wire.kind == "function";
         let id: Arc<str> = wire.id.into();
         let function_id = if wire.param { self.share(NodeId::new(&id).function().as_str()) } else { Arc::clone(&id) };
         let marks = wire.mark_args.into_iter().map(|(name, kwargs)| Mark {
@@ -123,9 +122,9 @@ impl NodeMaker {
         let marks: Vec<Mark> = marks.collect();
         let bare = wire.markers.iter().filter(|name| !marks.iter().any(|mark| mark.name == **name));
         let bare: Vec<Mark> = bare.map(|name| Mark { name: name.clone(), kwargs: Vec::new() }).collect();
-        Node {
+        let node = Node {
             file: self.share(&wire.path),
-            line,
+            line: wire.line.filter(|_| wire.def_path.is_none()),
             is_case: wire.param && *function_id != *id,
             function_id,
             is_doctest: wire.kind == "doctest",
@@ -138,21 +137,43 @@ impl NodeMaker {
             group: wire.group.as_deref().map(|group| self.share(group)),
             name: wire.name,
             id,
-        }
+        };
+        MadeNode { node: Arc::new(node), is_function, place: wire.place }
+    }
+}
+
+/// A node whose line is still the first of its code, and unknown if that is in another file.
+pub(crate) struct MadeNode {
+    node: Arc<Node>,
+    is_function: bool,
+    /// As [`CollectedItem::place`].
+    pub place: Option<usize>,
+}
+
+impl MadeNode {
+    pub(crate) fn file(&self) -> &Arc<str> {
+        &self.node.file
+    }
+
+    /// The node at the line of its `def`. `analysis`: that of its file, with the lines of its `def`s.
+    pub(crate) fn located(mut self, analysis: Option<&FileAnalysis>) -> Arc<Node> {
+        let line = def_line(&self.node, self.is_function, analysis.map_or(&[], |analysis| &analysis.defs));
+        Arc::make_mut(&mut self.node).line = line;
+        self.node
     }
 }
 
 /// The line of a test's `def`. Its code may be that of a wrapper, here or in another file, if a decorator lacks
 /// `functools.wraps`. Then the source is searched for the name; the last definition counts.
-fn def_line(wire: &CollectedItem, defs: &[DefLine]) -> Option<u32> {
-    let first = wire.line.filter(|_| wire.def_path.is_none());
+fn def_line(node: &Node, is_function: bool, defs: &[DefLine]) -> Option<u32> {
+    let first = node.line;
     let is_code = |def: &&DefLine| !def.is_value;
     let own = first.and_then(|first| defs.iter().filter(is_code).find(|def| def.first_line == first));
-    let name = wire.name.split('[').next().unwrap_or_default();
-    if own.is_some_and(|def| def.qualname.rsplit('.').next() == Some(name)) || wire.kind != "function" {
+    let name = node.name.split('[').next().unwrap_or_default();
+    if own.is_some_and(|def| def.qualname.rsplit('.').next() == Some(name)) || !is_function {
         return own.map(|def| def.def_line).or(first);
     }
-    let class = wire.cls.as_deref().map_or_else(String::new, |class| format!("{}.", class.replace("::", ".")));
+    let class = node.class_name.as_deref().map_or_else(String::new, |class| format!("{}.", class.replace("::", ".")));
     let qualname = format!("{class}{name}");
     let named = |is_value: bool| defs.iter().rfind(|def| def.is_value == is_value && def.qualname == qualname);
     // A value counts if it does not wrap a `def` of the same name: `test_x = make()`.
@@ -244,23 +265,24 @@ mod tests {
     fn c5_a_wrapper_is_not_the_tests_def() {
         let text = "def deco(f):\n    def inner():\n        f()\n    return inner\n\n@deco\ndef test_a(): pass\n";
         let analysis = analyze(text, &PytestSettings::default());
-        let wire = |line: Option<u32>, def_path: Option<&str>, name: &str| -> CollectedItem {
+        let wire = |line: Option<u32>, def_path: Option<&str>, name: &str| -> MadeNode {
             let id = format!("t.py::{name}");
             let json = serde_json::json!({
                 "id": id, "path": "t.py", "name": name, "kind": "function", "line": line, "def_path": def_path,
             });
-            serde_json::from_value(json).unwrap()
+            NodeMaker::default().make(serde_json::from_value(json).unwrap())
         };
-        assert_eq!(def_line(&wire(Some(2), None, "test_a"), &analysis.defs), Some(7));
-        assert_eq!(def_line(&wire(Some(9), Some("/d.py"), "test_a[1]"), &analysis.defs), Some(7));
-        assert_eq!(def_line(&wire(Some(6), None, "test_a"), &analysis.defs), Some(7));
-        assert_eq!(def_line(&wire(Some(9), Some("/d.py"), "test_inherited"), &analysis.defs), None);
+        let def_line = |made: MadeNode, analysis: &FileAnalysis| made.located(Some(analysis)).line;
+        assert_eq!(def_line(wire(Some(2), None, "test_a"), &analysis), Some(7));
+        assert_eq!(def_line(wire(Some(9), Some("/d.py"), "test_a[1]"), &analysis), Some(7));
+        assert_eq!(def_line(wire(Some(6), None, "test_a"), &analysis), Some(7));
+        assert_eq!(def_line(wire(Some(9), Some("/d.py"), "test_inherited"), &analysis), None);
         let again = analyze(&format!("{text}@deco\ndef test_a(): pass\n"), &PytestSettings::default());
-        assert_eq!(def_line(&wire(Some(2), None, "test_a"), &again.defs), Some(9));
+        assert_eq!(def_line(wire(Some(2), None, "test_a"), &again), Some(9));
         let text = "def make():\n    def inner(): pass\n    return inner\n\ntest_a = make()\ndef test_b(): pass\ntest_b = make()\n";
         let made = analyze(text, &PytestSettings::default());
-        assert_eq!(def_line(&wire(Some(2), None, "test_a"), &made.defs), Some(5));
-        assert_eq!(def_line(&wire(Some(9), Some("/d.py"), "test_a"), &made.defs), Some(5));
-        assert_eq!(def_line(&wire(Some(2), None, "test_b"), &made.defs), Some(6));
+        assert_eq!(def_line(wire(Some(2), None, "test_a"), &made), Some(5));
+        assert_eq!(def_line(wire(Some(9), Some("/d.py"), "test_a"), &made), Some(5));
+        assert_eq!(def_line(wire(Some(2), None, "test_b"), &made), Some(6));
     }
 }

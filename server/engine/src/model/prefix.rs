@@ -1,6 +1,8 @@
 //! Ids of a nested project's tests as a client sees them that opened a folder above: they begin with the project's
 //! folder. Only the way from and to that client knows of it; the nested project itself does not.
 
+use std::sync::Arc;
+
 use pytest_lens_protocol::{
     CollectError, EventPayload, FlakinessHints, InventoryDelta, ItemKind, RunEnd, StaleOutcomes, TestItem,
     TestNodeInfo, TestOutcome, TimeKind,
@@ -83,8 +85,9 @@ impl Prefix<'_> {
 
     pub(crate) fn delta(self, mut delta: InventoryDelta) -> InventoryDelta {
         for item in &mut delta.upserts {
-            self.change(&mut item.id);
-            item.parent = Some(item.parent.as_deref().map_or_else(|| self.0.to_owned(), |parent| self.id(parent)));
+            let item = Arc::make_mut(item);
+            item.id = self.id(&item.id).into();
+            item.parent = Some(item.parent.as_deref().map_or_else(|| self.0.into(), |parent| self.id(parent).into()));
         }
         delta.removed.iter_mut().for_each(|id| self.change(id));
         for siblings in &mut delta.order {

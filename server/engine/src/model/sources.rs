@@ -1,7 +1,7 @@
 //! Makes items of the test tree from sources, without pytest. The engine needs them if pytest takes long; the language
 //! server needs them for folders without a context, and for unsaved texts.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub(crate) fn read(root: &Path, settings: &PytestSettings) -> Vec<(String, Arc<F
 
 /// The items of all sources in `root` and its nested projects. Folders and files come first, so that a client can show
 /// them while it adds the tests. Blocks. `projects`: the setting of that name.
-pub fn list_sources(root: &Path, settings: &PytestSettings, projects: Option<&[String]>) -> Vec<TestItem> {
+pub fn list_sources(root: &Path, settings: &PytestSettings, projects: Option<&[String]>) -> Vec<Arc<TestItem>> {
     let (mut outline, mut tests) = (Vec::new(), Vec::new());
     let mut folders = HashSet::new();
     for TreeProject { path: project, root: own, settings } in tree(root, settings.clone(), projects) {
@@ -30,8 +30,8 @@ pub fn list_sources(root: &Path, settings: &PytestSettings, projects: Option<&[S
             for item in items_of_source(root, &project, &path, &analysis.nodes, line_of) {
                 match item.kind {
                     ItemKind::Dir if !folders.insert(item.id.clone()) => {}
-                    kind if kind.is_outline() => outline.push(item),
-                    _ => tests.push(item),
+                    kind if kind.is_outline() => outline.push(Arc::new(item)),
+                    _ => tests.push(Arc::new(item)),
                 }
             }
         }
@@ -73,25 +73,25 @@ pub(crate) fn file_items(
     range: impl Fn(&StaticNode) -> Range,
 ) -> Vec<TestItem> {
     let mut items = vec![TestItem { provisional: true, ..outline_item(root, file, ItemKind::File) }];
-    let uri = items[0].uri.clone();
-    let classes: HashSet<String> =
-        nodes.iter().filter(|node| node.kind == NodeKind::Class).map(StaticNode::id_suffix).collect();
+    let (file_id, uri) = (Arc::clone(&items[0].id), Arc::clone(&items[0].uri));
+    let is_class = |node: &&StaticNode| node.kind == NodeKind::Class;
+    let class = |node: &StaticNode| (node.id_suffix(), Arc::from(format!("{file}::{}", node.id_suffix())));
+    let classes: HashMap<String, Arc<str>> = nodes.iter().filter(is_class).map(class).collect();
     items.extend(nodes.iter().map(|node| {
-        let class = Some(node.parents.join("::")).filter(|class| classes.contains(class));
-        let parent = class.map_or_else(|| file.to_owned(), |class| format!("{file}::{class}"));
+        let parent = classes.get(&node.parents.join("::")).unwrap_or(&file_id);
         let kind = match node.kind {
             NodeKind::Class => ItemKind::Class,
             NodeKind::Function => ItemKind::Function,
             NodeKind::Doctest => ItemKind::Doctest,
         };
-        let id = format!("{file}::{}", node.id_suffix());
+        let id: Arc<str> = format!("{file}::{}", node.id_suffix()).into();
         TestItem {
             markers: node.markers.clone(),
             skip: node.skip,
             xfail: node.xfail,
             case_count: node.case_count,
             provisional: true,
-            ..item(&id, &parent, kind, node.name.clone(), &uri, Some(range(node)))
+            ..item(&id, parent, kind, node.name.clone(), &uri, Some(range(node)))
         }
     }));
     items

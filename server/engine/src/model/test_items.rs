@@ -26,26 +26,25 @@ pub(crate) fn delta(root: &Path, old: &Inventory, new: &Inventory) -> InventoryD
             Some(known) => {
                 let old_items = items_of(root, known);
                 let new_items = items_of(root, file);
-                let new_ids: HashSet<&str> = new_items.iter().map(|item| item.id.as_str()).collect();
+                let new_ids: HashSet<&str> = new_items.iter().map(|item| &*item.id).collect();
                 let lost: HashSet<&str> =
-                    old_items.iter().map(|item| item.id.as_str()).filter(|id| !new_ids.contains(id)).collect();
+                    old_items.iter().map(|item| &*item.id).filter(|id| !new_ids.contains(id)).collect();
                 // Removing a parent removes its children.
                 let topmost = old_items.iter().filter(|item| {
-                    lost.contains(item.id.as_str())
-                        && !item.parent.as_deref().is_some_and(|parent| lost.contains(parent))
+                    lost.contains(&*item.id) && !item.parent.as_deref().is_some_and(|parent| lost.contains(parent))
                 });
-                removed.extend(topmost.map(|item| item.id.clone()));
+                removed.extend(topmost.map(|item| item.id.to_string()));
                 let mut families: HashMap<&str, Vec<&str>> = HashMap::new();
                 for item in &old_items {
                     families.entry(item.parent.as_deref().unwrap_or_default()).or_default().push(&item.id);
                 }
                 let known = |parent: &str| families.get(parent).cloned().unwrap_or_default();
                 order.extend(Siblings::out_of_order(&new_items, known));
-                let old_by_id: HashMap<&str, &TestItem> =
-                    old_items.iter().map(|item| (item.id.as_str(), item)).collect();
-                upserts.extend(new_items.iter().filter(|item| old_by_id.get(item.id.as_str()) != Some(item)).cloned());
+                let old_by_id: HashMap<&str, &TestItem> = old_items.iter().map(|item| (&*item.id, item)).collect();
+                let news = new_items.into_iter().filter(|item| old_by_id.get(&*item.id) != Some(&item));
+                upserts.extend(news.map(Arc::new));
             }
-            None => upserts.extend(items_of(root, file)),
+            None => upserts.extend(items_of(root, file).into_iter().map(Arc::new)),
         }
     }
     removed.extend(before.keys().filter(|path| !after.contains(**path)).map(|path| (*path).to_owned()));
@@ -75,10 +74,10 @@ fn folders(inventory: &Inventory) -> BTreeSet<&str> {
     paths.flat_map(|path| path.match_indices('/').map(move |(end, _)| &path[..end])).collect()
 }
 
-fn folder_items(root: &Path, old: &Inventory, new: &Inventory) -> Vec<TestItem> {
+fn folder_items(root: &Path, old: &Inventory, new: &Inventory) -> Vec<Arc<TestItem>> {
     let known = folders(old);
     let new = folders(new).into_iter().filter(|folder| !known.contains(folder));
-    new.map(|folder| outline_item(root, folder, ItemKind::Dir)).collect()
+    new.map(|folder| Arc::new(outline_item(root, folder, ItemKind::Dir))).collect()
 }
 
 fn gone_folders(old: &Inventory, new: &Inventory) -> Vec<String> {
@@ -93,12 +92,12 @@ fn items_of(root: &Path, file: &FileEntry) -> Vec<TestItem> {
         return sources::file_items(root, &file.path, nodes, sources::line_of);
     }
     let mut items = vec![outline_item(root, &file.path, ItemKind::File)];
-    let uri = items[0].uri.clone();
+    let uri = Arc::clone(&items[0].uri);
     confirmed_items(&mut items, file, &uri);
     items
 }
 
-fn confirmed_items(items: &mut Vec<TestItem>, file: &FileEntry, uri: &str) {
+fn confirmed_items(items: &mut Vec<TestItem>, file: &FileEntry, uri: &Arc<str>) {
     let mut seen: HashMap<Arc<str>, usize> = HashMap::new();
     let class_line = |class: &str| {
         let nodes = file.analysis.iter().flat_map(|analysis| &analysis.nodes);

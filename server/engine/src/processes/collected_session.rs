@@ -17,8 +17,7 @@ use tokio::time::Instant;
 use crate::model::collect_error::CollectError;
 use crate::model::collection::{Collection, source_order};
 use crate::model::file_readers::FileReads;
-use crate::model::node::CollectedItem;
-use crate::model::node::{Analyses, Node, NodeMaker};
+use crate::model::node::{Analyses, MadeNode, Node};
 use crate::model::scope::Scope;
 use crate::model::timings::sums;
 use crate::processes::blocking::blocking;
@@ -365,21 +364,15 @@ fn first_clock(read: &[(&Path, Arc<FileAnalysis>)], root: &Path) -> Option<Strin
     Some(format!("{}:{} calls {what} while tests are collected", files[file].0, at.line + 1))
 }
 
-fn make_nodes(
-    items: Vec<CollectedItem>,
-    root: &Path,
-    settings: &PytestSettings,
-    analyses: &Analyses,
-) -> Vec<Arc<Node>> {
-    let mut maker = NodeMaker::default();
-    let mut last: Option<(String, Option<Arc<FileAnalysis>>)> = None;
+fn make_nodes(items: Vec<MadeNode>, root: &Path, settings: &PytestSettings, analyses: &Analyses) -> Vec<Arc<Node>> {
+    let mut last: Option<(Arc<str>, Option<Arc<FileAnalysis>>)> = None;
     let mut nodes = Vec::with_capacity(items.len());
     for item in items {
-        if last.as_ref().is_none_or(|(path, _)| *path != item.path) {
-            last = Some((item.path.clone(), analyses.of(&root.join(&item.path), settings)));
+        if last.as_ref().is_none_or(|(path, _)| path != item.file()) {
+            last = Some((Arc::clone(item.file()), analyses.of(&root.join(&**item.file()), settings)));
         }
-        let defs = last.as_ref().and_then(|(_, analysis)| analysis.as_deref());
-        nodes.push(Arc::new(maker.make(item, defs)));
+        let analysis = last.as_ref().and_then(|(_, analysis)| analysis.as_deref());
+        nodes.push(item.located(analysis));
     }
     nodes
 }

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::model::file_readers::FileReads;
-use crate::model::node::CollectedItem;
+use crate::model::node::{MadeNode, NodeMaker};
 use crate::model::timings::ReportedTime;
 use crate::processes::collected_session::CollectFailure;
 use crate::processes::process::{ExitStatus, ProcessEvent};
@@ -81,7 +81,7 @@ pub(crate) fn took_too_long(limit: Duration, importing: Option<&str>) -> String 
 
 /// The messages of a session that collects.
 pub(super) struct Gathered {
-    pub items: Vec<CollectedItem>,
+    pub items: Vec<MadeNode>,
     pub reads: Vec<FileReads>,
     pub times: Vec<ReportedTime>,
     pub collected: WireCollected,
@@ -93,11 +93,11 @@ pub(super) async fn gather(
     progress: &mut Progress,
     begins: impl Fn(&str),
 ) -> Result<Gathered, CollectFailure> {
-    let (mut items, mut reads, mut times) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut maker, mut items, mut reads, mut times) = (NodeMaker::default(), Vec::new(), Vec::new(), Vec::new());
     while let Some(event) = events.recv().await {
         match event {
             ProcessEvent::Message(message) => match *message {
-                FromWorker::Nodes { items: more } => items.extend(more),
+                FromWorker::Nodes { items: more } => items.extend(more.into_iter().map(|item| maker.make(item))),
                 FromWorker::Importing(point) => {
                     if let Some(path) = &point.path {
                         begins(path);

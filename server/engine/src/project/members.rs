@@ -136,7 +136,7 @@ impl Passing {
             }
         }
         if has_items && !std::mem::replace(&mut self.is_shown, true) {
-            told.upserts.insert(0, prefix.project_item(&outer.state.root));
+            told.upserts.insert(0, Arc::new(prefix.project_item(&outer.state.root)));
         }
         self.tell(EventPayload::Inventory(told))
     }
@@ -147,7 +147,7 @@ async fn pass_on(mut passing: Passing, project: Weak<Project>, mut cursor: u64) 
     if passing.is_shown {
         let outer = passing.outer.upgrade()?;
         let item = Prefix(&passing.path).project_item(&outer.state.root);
-        let delta = InventoryDelta { upserts: vec![item], ..InventoryDelta::default() };
+        let delta = InventoryDelta { upserts: vec![Arc::new(item)], ..InventoryDelta::default() };
         passing.tell(EventPayload::Inventory(delta))?;
     }
     loop {
@@ -180,7 +180,7 @@ async fn pass_on(mut passing: Passing, project: Weak<Project>, mut cursor: u64) 
                 let whole = delta(&state.root, &Inventory::default(), &inventory);
                 if cursor != u64::MAX {
                     let tops = whole.upserts.iter().filter(|item| item.parent.is_none());
-                    let removed = tops.map(|item| item.id.clone()).collect();
+                    let removed = tops.map(|item| item.id.to_string()).collect();
                     passing.tell_delta(&project, InventoryDelta { removed, ..InventoryDelta::default() })?;
                 }
                 cursor = next;

@@ -111,8 +111,8 @@ mod tests {
     #[test]
     fn v8_what_is_kept_counts_from_the_test() {
         let wire = serde_json::json!({ "id": "pkg/t.py::test_a", "path": "/repo/pkg/t.py", "name": "test_a", "kind": "function" });
-        let node = NodeMaker::default().make(serde_json::from_value(wire).unwrap(), None);
-        let node = Node { line: Some(10), ..node };
+        let node = NodeMaker::default().make(serde_json::from_value(wire).unwrap()).located(None);
+        let node = Node { line: Some(10), ..std::sync::Arc::unwrap_or_clone(node) };
         let outcome = |path: &str, line: u32| TestOutcome {
             message: Some("assert 1 == 2".into()),
             location: Some(Location { uri: uri_of(Path::new(path)), range: Range::of_line(line) }),

@@ -104,7 +104,7 @@ async fn a_doctest_is_on_the_line_of_its_first_example() {
     let mut doctests: Vec<String> = Vec::new();
     for item in lab.log().deltas().await.into_iter().flat_map(|delta| delta.upserts) {
         if item.kind == ItemKind::Doctest && !item.provisional {
-            doctests.push(item.id);
+            doctests.push(item.id.to_string());
         }
     }
     assert_eq!(doctests, ["guide.rst::guide.rst", "mod.py::mod.double"]);

@@ -34,7 +34,7 @@ async fn the_tree_comes_from_the_sources_first_and_is_confirmed_by_pytest() {
     let told = |provisional: bool| {
         move |payload: &EventPayload| match payload {
             EventPayload::Inventory(delta) => {
-                delta.upserts.iter().find(|item| item.id == id && item.provisional == provisional).cloned()
+                delta.upserts.iter().find(|item| *item.id == *id && item.provisional == provisional).cloned()
             }
             _ => None,
         }

@@ -23,7 +23,7 @@ fn noting(log: &std::path::Path, name: &str, body: &str) -> String {
 }
 
 fn upserted(delta: &InventoryDelta) -> Vec<&str> {
-    delta.upserts.iter().map(|item| item.id.as_str()).collect()
+    delta.upserts.iter().map(|item| &*item.id).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -245,7 +245,7 @@ async fn who_reads_events_hears_of_every_change_on_disk_unasked() {
         let id = format!("{heard}::test_new");
         log.until("a new file", |payload| match payload {
             pytest_lens_protocol::EventPayload::Inventory(delta) => {
-                delta.upserts.iter().any(|item| item.id == id && !item.provisional).then_some(())
+                delta.upserts.iter().any(|item| *item.id == *id && !item.provisional).then_some(())
             }
             _ => None,
         })

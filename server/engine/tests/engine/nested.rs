@@ -68,7 +68,7 @@ async fn b11_the_inventory_and_what_is_known_of_tests_have_the_ids_of_the_root()
     let mut items = std::collections::BTreeMap::new();
     for delta in lab.log().deltas().await {
         assert_eq!(delta.errors, []);
-        items.extend(delta.upserts.into_iter().map(|item| (item.id.clone(), item)));
+        items.extend(delta.upserts.into_iter().map(|item| (item.id.to_string(), item)));
     }
     let tops: Vec<_> = items.values().filter(|item| item.parent.is_none()).map(|item| &*item.id).collect();
     assert_eq!(tops, ["pkg/api", "pkg/web", "test_top.py"]);

@@ -122,7 +122,7 @@ impl State {
                 self.keep_run_texts(folder, run_id, ours);
             }
             EventPayload::Inventory(delta) => {
-                let uris: BTreeSet<&str> = delta.upserts.iter().map(|item| item.uri.as_str()).collect();
+                let uris: BTreeSet<&str> = delta.upserts.iter().map(|item| &*item.uri).collect();
                 let told = uris.into_iter().filter_map(|uri| workspace.local_path(uri));
                 let told: Vec<PathBuf> = told.filter(|path| self.is_watched(path)).collect();
                 let faulty = delta.errors.iter().filter_map(|error| workspace.local_path(&error.uri)).filter(inside);

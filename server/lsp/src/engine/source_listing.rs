@@ -41,7 +41,7 @@ impl State {
 
     /// Adds items of sources to a folder's tree. Leaves out files that pytest has collected, and open documents: their
     /// texts are newer.
-    fn apply_sources(&mut self, folder: &str, items: Vec<TestItem>) -> Vec<Outgoing> {
+    fn apply_sources(&mut self, folder: &str, items: Vec<Arc<TestItem>>) -> Vec<Outgoing> {
         let State { documents, disk, workspaces, encoding, features, .. } = self;
         let mut waiting = workspaces.iter_mut().filter(|workspace| !workspace.is_collected);
         let Some(workspace) = waiting.find(|workspace| workspace.uri == folder) else { return Vec::new() };

@@ -2,6 +2,7 @@
 //! replaces them.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use pytest_lens_engine::items_of_source;
 use pytest_lens_protocol::TestItem;
@@ -54,7 +55,7 @@ impl State {
 
     fn set_provisional(&mut self, folder: &str, file: &str, items: Vec<TestItem>) -> Vec<Outgoing> {
         let Some(workspace) = self.workspace_mut(folder) else { return Vec::new() };
-        let delta = workspace.view.replace_provisional(file, items);
+        let delta = workspace.view.replace_provisional(file, items.into_iter().map(Arc::new).collect());
         self.own_delta(folder, delta)
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use pytest_lens_protocol::{EventPayload, InventoryDelta, ItemKind, NodeId, TestItem};
 
@@ -64,9 +65,9 @@ fn event_for_client(
         }
         for (item, place) in delta.upserts.iter().zip(places) {
             if item.range == place {
-                workspace.sent_ranges.remove(&item.id);
+                workspace.sent_ranges.remove(&*item.id);
             } else {
-                workspace.sent_ranges.insert(item.id.clone(), item.range);
+                workspace.sent_ranges.insert(item.id.to_string(), item.range);
             }
         }
     }
@@ -111,12 +112,12 @@ impl State {
         let Some(file) = workspace.relative(path) else { return Vec::new() };
         let positions = self.positions(workspace);
         let has_moved = workspace.maybe_moved.contains(path);
-        let moved = |item: &&TestItem| {
-            let told = workspace.sent_ranges.get(&item.id).copied().unwrap_or(item.range);
+        let moved = |item: &&Arc<TestItem>| {
+            let told = workspace.sent_ranges.get(&*item.id).copied().unwrap_or(item.range);
             !item.kind.is_outline()
                 && (has_moved || positions.item(item).range.map(|at| at.start) != told.map(|at| at.start))
         };
-        let moved: Vec<TestItem> = workspace.view.within(&file).into_iter().filter(moved).cloned().collect();
+        let moved: Vec<Arc<TestItem>> = workspace.view.within(&file).into_iter().filter(moved).cloned().collect();
         let errors = workspace.view.errors().to_vec();
         let folder = workspace.uri.clone();
         let State { documents, disk, workspaces, encoding, features, .. } = self;

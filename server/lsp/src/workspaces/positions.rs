@@ -100,26 +100,29 @@ impl Positions<'_> {
 
     /// An item in the client's terms.
     pub(crate) fn item(&self, item: &TestItem) -> TestItem {
-        let mut items = [item.clone()];
+        let mut items = [Arc::new(item.clone())];
         self.items(&mut items);
         let [item] = items;
-        item
+        Arc::unwrap_or_clone(item)
     }
 
     /// Converts many items: those of one file come together, and a file may have thousands.
-    fn items(&self, items: &mut [TestItem]) {
-        let (mut told, mut spelled, mut path) = (String::new(), String::new(), None);
+    fn items(&self, items: &mut [Arc<TestItem>]) {
+        let (mut told, mut spelled, mut path): (Arc<str>, Arc<str>, _) = ("".into(), "".into(), None);
         for item in items {
             if item.uri != told {
                 told.clone_from(&item.uri);
-                spelled = self.uri(&told);
+                spelled = self.uri(&told).into();
                 path = self.workspace.local_path(&told);
             }
             if spelled != told {
-                item.uri.clone_from(&spelled);
+                Arc::make_mut(item).uri = Arc::clone(&spelled);
             }
             if let Some(text) = path.as_deref().and_then(|path| self.text(path)) {
-                item.range = self.item_range(item, path.as_deref().unwrap_or(Path::new("")), text);
+                let range = self.item_range(item, path.as_deref().unwrap_or(Path::new("")), text);
+                if range != item.range {
+                    Arc::make_mut(item).range = range;
+                }
             }
         }
     }

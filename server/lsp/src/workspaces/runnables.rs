@@ -110,7 +110,7 @@ impl Positions<'_> {
             code.or(named.last()).copied()
         });
         let mut runnable = Runnable {
-            id: item.id.clone(),
+            id: item.id.to_string(),
             name: suffix.rsplit("::").next().unwrap_or(suffix).to_owned(),
             kind: if item.kind == ItemKind::Class { NodeKind::Class } else { NodeKind::Function },
             name_span: Span::default(),

@@ -2,12 +2,16 @@
 //! are answered from it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use pytest_lens_protocol::{
     CollectError, EventPayload, Hint, InventoryDelta, ItemKind, NodeId, Siblings, TestItem, TestOutcome,
 };
 
 use crate::workspaces::outcome::is_failure;
+
+/// The id for the parent of the top level, which no item has.
+const TOP: &str = "";
 
 /// A run in progress.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -36,8 +40,9 @@ pub(crate) struct Touched {
 /// Tree, outcomes, flakiness and runs of one workspace.
 #[derive(Debug, Default)]
 pub(crate) struct View {
-    items: HashMap<String, TestItem>,
-    children: HashMap<Option<String>, Vec<String>>,
+    items: HashMap<Arc<str>, Arc<TestItem>>,
+    /// The ids in each item, by its id; the top level by [`TOP`].
+    children: HashMap<Arc<str>, Vec<Arc<str>>>,
     results: BTreeMap<String, TestOutcome>,
     /// Tests whose last outcome is older than a change that can reach them.
     stale: BTreeSet<String>,
@@ -47,7 +52,7 @@ pub(crate) struct View {
     errors: Vec<CollectError>,
     /// Ids of items that the engine of the open context has not reported: they come from sources, or from an earlier
     /// context.
-    unconfirmed: HashSet<String>,
+    unconfirmed: HashSet<Arc<str>>,
     last_run: Option<Vec<String>>,
 }
 
@@ -151,27 +156,28 @@ impl View {
         gone
     }
 
-    fn upsert(&mut self, item: TestItem) {
-        let old = self.items.get(&item.id).map(|old| old.parent.clone());
-        if old.as_ref() != Some(&item.parent) {
-            if let Some(parent) = old {
-                self.detach(&parent, &item.id);
+    fn upsert(&mut self, item: Arc<TestItem>) {
+        let old = self.items.insert(Arc::clone(&item.id), Arc::clone(&item));
+        if old.as_ref().map(|old| &old.parent) != Some(&item.parent) {
+            if let Some(old) = old {
+                self.detach(old.parent.as_deref(), &item.id);
             }
-            self.children.entry(item.parent.clone()).or_default().push(item.id.clone());
+            let parent = item.parent.clone().unwrap_or_else(|| TOP.into());
+            self.children.entry(parent).or_default().push(Arc::clone(&item.id));
         }
-        self.items.insert(item.id.clone(), item);
     }
 
     /// Sorts the children of an item; those that are not listed come last.
     fn arrange(&mut self, siblings: &Siblings) {
-        let Some(children) = self.children.get_mut(&Some(siblings.parent.clone())) else { return };
+        let Some(children) = self.children.get_mut(siblings.parent.as_str()) else { return };
         let places: HashMap<&str, usize> = siblings.ids.iter().enumerate().map(|(at, id)| (id.as_str(), at)).collect();
-        children.sort_by_key(|id| places.get(id.as_str()).copied().unwrap_or(usize::MAX));
+        children.sort_by_key(|id| places.get(&**id).copied().unwrap_or(usize::MAX));
     }
 
-    fn detach(&mut self, parent: &Option<String>, id: &str) {
+    fn detach(&mut self, parent: Option<&str>, id: &str) {
+        let parent = parent.unwrap_or(TOP);
         if let Some(siblings) = self.children.get_mut(parent) {
-            siblings.retain(|sibling| sibling != id);
+            siblings.retain(|sibling| **sibling != *id);
             if siblings.is_empty() {
                 self.children.remove(parent);
             }
@@ -180,28 +186,28 @@ impl View {
 
     fn remove(&mut self, id: &str, gone: &mut Vec<String>) {
         let Some(item) = self.items.get(id) else { return };
-        let parent = item.parent.clone();
-        self.detach(&parent, id);
-        let mut left = vec![id.to_owned()];
+        let item = Arc::clone(item);
+        self.detach(item.parent.as_deref(), id);
+        let mut left = vec![Arc::clone(&item.id)];
         while let Some(id) = left.pop() {
             if self.items.remove(&id).is_none() {
                 continue;
             }
-            left.extend(self.children.remove(&Some(id.clone())).unwrap_or_default());
-            self.results.remove(&id);
-            self.stale.remove(&id);
-            self.running.remove(&id);
-            self.hints.remove(&id);
+            left.extend(self.children.remove(&id).unwrap_or_default());
+            self.results.remove(&*id);
+            self.stale.remove(&*id);
+            self.running.remove(&*id);
+            self.hints.remove(&*id);
             self.unconfirmed.remove(&id);
-            gone.push(id);
+            gone.push(id.to_string());
         }
     }
 
     /// The part of the engine's delta that changes something, in the engine's order. The server may have read the sources
     /// before the engine reported their tests.
     pub(crate) fn news(&mut self, mut delta: InventoryDelta) -> InventoryDelta {
-        let is_read_here = |item: &&TestItem| self.unconfirmed.contains(NodeId::new(&item.id).file());
-        let read_here: Vec<TestItem> = delta.upserts.iter().filter(is_read_here).cloned().collect();
+        let is_read_here = |item: &&Arc<TestItem>| self.unconfirmed.contains(NodeId::new(&item.id).file());
+        let read_here: Vec<Arc<TestItem>> = delta.upserts.iter().filter(is_read_here).cloned().collect();
         delta.order.extend(Siblings::out_of_order(&read_here, |parent| self.child_ids(parent)));
         self.confirm(&delta.upserts);
         delta.upserts.retain(|item| self.items.get(&item.id) != Some(item));
@@ -209,15 +215,15 @@ impl View {
     }
 
     /// The delta from this tree to the engine's whole tree. Unconfirmed items stay until the engine has collected.
-    pub(crate) fn news_of_whole(&mut self, whole: Vec<TestItem>) -> InventoryDelta {
+    pub(crate) fn news_of_whole(&mut self, whole: Vec<Arc<TestItem>>) -> InventoryDelta {
         self.confirm(&whole);
         let mut delta = self.difference(whole);
-        delta.removed.retain(|id| !self.unconfirmed.contains(id));
+        delta.removed.retain(|id| !self.unconfirmed.contains(id.as_str()));
         delta
     }
 
     /// Notes that the engine has these items.
-    fn confirm(&mut self, items: &[TestItem]) {
+    fn confirm(&mut self, items: &[Arc<TestItem>]) {
         if !self.unconfirmed.is_empty() {
             for item in items {
                 self.unconfirmed.remove(&item.id);
@@ -226,20 +232,20 @@ impl View {
     }
 
     /// The delta that adds items of sources, as unconfirmed items. Leaves out confirmed files, and those in `open`.
-    pub(crate) fn add_sources(&mut self, items: Vec<TestItem>, open: &HashSet<String>) -> InventoryDelta {
-        let is_new = |item: &TestItem| {
+    pub(crate) fn add_sources(&mut self, items: Vec<Arc<TestItem>>, open: &HashSet<String>) -> InventoryDelta {
+        let is_new = |item: &Arc<TestItem>| {
             let file = NodeId::new(&item.id).file();
             !self.items.contains_key(&item.id) && !self.is_confirmed(file) && !open.contains(file)
         };
-        let upserts: Vec<TestItem> = items.into_iter().filter(is_new).collect();
-        self.unconfirmed.extend(upserts.iter().map(|item| item.id.clone()));
+        let upserts: Vec<Arc<TestItem>> = items.into_iter().filter(is_new).collect();
+        self.unconfirmed.extend(upserts.iter().map(|item| Arc::clone(&item.id)));
         InventoryDelta { upserts, errors: self.errors.clone(), ..InventoryDelta::default() }
     }
 
     /// Makes the items of a file unconfirmed, with the folders that hold only this file.
     pub(crate) fn doubt(&mut self, file: &str) {
-        let outermost = self.without_others(file).to_owned();
-        let doubted: Vec<String> = self.within(&outermost).iter().map(|item| item.id.clone()).collect();
+        let outermost: Arc<str> = self.without_others(file).into();
+        let doubted: Vec<Arc<str>> = self.within(&outermost).iter().map(|item| Arc::clone(&item.id)).collect();
         self.unconfirmed.extend(doubted);
         self.unconfirmed.insert(outermost);
     }
@@ -259,27 +265,27 @@ impl View {
     }
 
     fn child_ids(&self, parent: &str) -> Vec<&str> {
-        self.children.get(&Some(parent.to_owned())).into_iter().flatten().map(String::as_str).collect()
+        self.children.get(parent).into_iter().flatten().map(|id| &**id).collect()
     }
 
     /// The delta from this tree to these items.
-    fn difference(&self, items: Vec<TestItem>) -> InventoryDelta {
+    fn difference(&self, items: Vec<Arc<TestItem>>) -> InventoryDelta {
         if self.items.is_empty() {
             return InventoryDelta { upserts: items, errors: self.errors.clone(), ..InventoryDelta::default() };
         }
-        let wanted: HashSet<&str> = items.iter().map(|item| item.id.as_str()).collect();
-        let removed = self.roots_of(|item| !wanted.contains(item.id.as_str()));
+        let wanted: HashSet<&str> = items.iter().map(|item| &*item.id).collect();
+        let removed = self.roots_of(|item| !wanted.contains(&*item.id));
         let order = Siblings::out_of_order(&items, |parent| self.child_ids(parent));
         let upserts = items.into_iter().filter(|item| self.items.get(&item.id) != Some(item)).collect();
         InventoryDelta { upserts, removed, order, errors: self.errors.clone(), ..InventoryDelta::default() }
     }
 
     /// Replaces the provisional items of one file. Items that pytest has collected stay.
-    pub(crate) fn replace_provisional(&mut self, file: &str, items: Vec<TestItem>) -> InventoryDelta {
-        let wanted: HashSet<&str> = items.iter().map(|item| item.id.as_str()).collect();
-        let goes = |item: &&&TestItem| item.provisional && !wanted.contains(item.id.as_str());
+    pub(crate) fn replace_provisional(&mut self, file: &str, items: Vec<Arc<TestItem>>) -> InventoryDelta {
+        let wanted: HashSet<&str> = items.iter().map(|item| &*item.id).collect();
+        let goes = |item: &&&Arc<TestItem>| item.provisional && !wanted.contains(&*item.id);
         let within = self.within(file);
-        let going: Vec<&str> = within.iter().filter(goes).map(|item| item.id.as_str()).collect();
+        let going: Vec<&str> = within.iter().filter(goes).map(|item| &*item.id).collect();
         let gone: HashSet<&str> = going.iter().copied().collect();
         let stays_above = |id: &&&str| {
             let parent = self.items.get(**id).and_then(|item| item.parent.as_deref());
@@ -300,14 +306,14 @@ impl View {
         let mut outermost = id;
         while let Some(parent) = self.items.get(outermost).and_then(|item| item.parent.as_ref())
             && self.items.get(parent).is_some_and(|above| above.kind == ItemKind::Dir)
-            && self.children.get(&Some(parent.clone())).is_some_and(|children| children.len() == 1)
+            && self.children.get(parent).is_some_and(|children| children.len() == 1)
         {
             outermost = parent;
         }
         outermost
     }
 
-    fn own_delta(&mut self, upserts: Vec<TestItem>, removed: Vec<String>) -> InventoryDelta {
+    fn own_delta(&mut self, upserts: Vec<Arc<TestItem>>, removed: Vec<String>) -> InventoryDelta {
         let delta = InventoryDelta { upserts, removed, errors: self.errors.clone(), ..InventoryDelta::default() };
         self.take(delta.clone());
         delta
@@ -315,8 +321,7 @@ impl View {
 
     /// Matching ids whose parent does not match.
     fn roots_of(&self, matches: impl Fn(&TestItem) -> bool) -> Vec<String> {
-        let matching: BTreeSet<&str> =
-            self.items.values().filter(|item| matches(item)).map(|item| item.id.as_str()).collect();
+        let matching: BTreeSet<&str> = self.items.values().filter(|item| matches(item)).map(|item| &*item.id).collect();
         let is_root = |id: &&&str| {
             let parent = self.items.get(**id).and_then(|item| item.parent.as_deref());
             parent.is_none_or(|parent| !matching.contains(parent))
@@ -331,7 +336,7 @@ impl View {
 
     /// Ids of the files.
     pub(crate) fn files(&self) -> impl Iterator<Item = &str> {
-        self.items.values().filter(|item| item.kind == ItemKind::File).map(|item| item.id.as_str())
+        self.items.values().filter(|item| item.kind == ItemKind::File).map(|item| &*item.id)
     }
 
     /// The inventory's errors.
@@ -341,26 +346,26 @@ impl View {
 
     /// Returns an item by its id.
     pub(crate) fn item(&self, id: &str) -> Option<&TestItem> {
-        self.items.get(id)
+        self.items.get(id).map(|item| &**item)
     }
 
     /// The direct children of an item, or the top level.
-    pub(crate) fn children(&self, parent: Option<&str>) -> Vec<&TestItem> {
-        let ids = self.children.get(&parent.map(str::to_owned));
+    pub(crate) fn children(&self, parent: Option<&str>) -> Vec<&Arc<TestItem>> {
+        let ids = self.children.get(parent.unwrap_or(TOP));
         ids.into_iter().flatten().filter_map(|id| self.items.get(id)).collect()
     }
 
     /// The whole tree, parents before children.
-    pub(crate) fn preorder(&self) -> Vec<&TestItem> {
-        self.below(None)
+    pub(crate) fn preorder(&self) -> Vec<&Arc<TestItem>> {
+        self.within(TOP)
     }
 
     /// The classes and functions of a file that pytest has collected, without the cases of parametrized ones.
     pub(crate) fn confirmed_tests(&self, file: &str) -> Vec<&TestItem> {
         let mut found = Vec::new();
-        let children = |id: &str| self.children.get(&Some(id.to_owned())).into_iter().flatten().rev();
-        let mut left: Vec<&String> = children(file).collect();
-        while let Some(item) = left.pop().and_then(|id| self.items.get(id)) {
+        let children = |id: &str| self.children.get(id).into_iter().flatten().rev();
+        let mut left: Vec<&Arc<str>> = children(file).collect();
+        while let Some(item) = left.pop().and_then(|id| self.item(id)) {
             if item.kind == ItemKind::Class {
                 left.extend(children(&item.id));
             }
@@ -372,16 +377,12 @@ impl View {
     }
 
     /// All items within an item, parents before children.
-    pub(crate) fn within(&self, id: &str) -> Vec<&TestItem> {
-        self.below(Some(id.to_owned()))
-    }
-
-    fn below(&self, parent: Option<String>) -> Vec<&TestItem> {
+    pub(crate) fn within(&self, id: &str) -> Vec<&Arc<TestItem>> {
         let mut found = Vec::new();
-        let mut left: Vec<&String> = self.children.get(&parent).into_iter().flatten().rev().collect();
+        let mut left: Vec<&Arc<str>> = self.children.get(id).into_iter().flatten().rev().collect();
         while let Some(id) = left.pop() {
             found.extend(self.items.get(id));
-            left.extend(self.children.get(&Some(id.clone())).into_iter().flatten().rev());
+            left.extend(self.children.get(id).into_iter().flatten().rev());
         }
         found
     }

@@ -1,5 +1,7 @@
 //! Events as an engine sends them.
 
+use std::sync::Arc;
+
 use pytest_lens_protocol::{
     EventPayload, Evidence, FlakinessHints, Hint, InventoryDelta, ItemKind, Location, Phase, Range, RunCounts, RunEnd,
     RunEndStatus, RunStart, TestItem, TestOutcome, TestOutcomes, TestsStarted,
@@ -67,7 +69,7 @@ pub(crate) fn run_of(run: &str, result: TestOutcome) -> Vec<EventPayload> {
 pub(crate) fn item(id: &str, parent: Option<&str>, kind: ItemKind, uri: &str) -> TestItem {
     TestItem {
         id: id.into(),
-        parent: parent.map(str::to_owned),
+        parent: parent.map(Into::into),
         kind,
         label: id.rsplit("::").next().unwrap_or(id).into(),
         uri: uri.into(),
@@ -88,6 +90,7 @@ pub(crate) fn file(path: &str, uri: &str, functions: &[&str]) -> Vec<TestItem> {
 
 pub(crate) fn inventory(upserts: Vec<TestItem>, removed: &[&str]) -> EventPayload {
     let removed = removed.iter().map(|id| (*id).to_owned()).collect();
+    let upserts = upserts.into_iter().map(Arc::new).collect();
     EventPayload::Inventory(InventoryDelta { revision: 1, upserts, removed, ..InventoryDelta::default() })
 }
 

@@ -1,5 +1,7 @@
 //! The tree for a client that requests tests file by file, and the tree before pytest has collected.
 
+use std::sync::Arc;
+
 use insta::assert_snapshot;
 use pytest_lens_protocol::{EventPayload, InventoryDelta, Siblings};
 use serde_json::{Value, json};
@@ -69,7 +71,7 @@ async fn of_a_large_tree_only_what_was_asked_for() {
     let siblings =
         |parent: &str, ids: [&str; 2]| Siblings { parent: parent.into(), ids: ids.map(str::to_owned).to_vec() };
     let delta = InventoryDelta {
-        upserts: news,
+        upserts: news.into_iter().map(Arc::new).collect(),
         removed: ["test_a.py::test_one", "big.py::test_0"].map(str::to_owned).to_vec(),
         order: vec![
             siblings("test_a.py", ["test_a.py::test_new", "test_a.py::test_two"]),

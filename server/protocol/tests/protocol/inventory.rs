@@ -1,15 +1,17 @@
 //! Changes of the tree: cut into pieces, they give the same tree; the order of siblings goes out only where a reader would
 //! get it wrong.
 
+use std::sync::Arc;
+
 use pytest_lens_protocol::{CollectError, InventoryDelta, ItemKind, Range, Siblings, TestItem};
 
 fn item(id: &str, parent: Option<&str>, kind: ItemKind) -> TestItem {
     TestItem {
-        id: id.to_owned(),
-        parent: parent.map(str::to_owned),
+        id: id.into(),
+        parent: parent.map(Into::into),
         kind,
         label: id.to_owned(),
-        uri: "file:///r/a.py".to_owned(),
+        uri: "file:///r/a.py".into(),
         range: None,
         markers: Vec::new(),
         skip: false,
@@ -19,8 +21,8 @@ fn item(id: &str, parent: Option<&str>, kind: ItemKind) -> TestItem {
     }
 }
 
-fn tests(ids: &[&str]) -> Vec<TestItem> {
-    ids.iter().map(|id| item(id, Some("a.py"), ItemKind::Function)).collect()
+fn tests(ids: &[&str]) -> Vec<Arc<TestItem>> {
+    ids.iter().map(|id| Arc::new(item(id, Some("a.py"), ItemKind::Function))).collect()
 }
 
 fn delta(ids: &[&str]) -> InventoryDelta {
@@ -61,7 +63,7 @@ fn a_small_delta_stays_whole() {
 fn pieces_begin_with_what_is_gone_and_end_with_the_order() {
     let whole = delta(&["a", "b", "c", "d", "e"]);
     let pieces = whole.clone().pieces(2);
-    let ids = |piece: &InventoryDelta| piece.upserts.iter().map(|item| item.id.clone()).collect::<Vec<_>>();
+    let ids = |piece: &InventoryDelta| piece.upserts.iter().map(|item| item.id.to_string()).collect::<Vec<_>>();
     assert_eq!(pieces.iter().map(ids).collect::<Vec<_>>(), [vec!["a", "b"], vec!["c", "d"], vec!["e"]]);
     let rest: Vec<_> = pieces
         .iter()

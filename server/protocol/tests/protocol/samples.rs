@@ -408,8 +408,8 @@ pub fn payloads() -> Vec<EventPayload> {
     vec![
         EventPayload::Inventory(InventoryDelta {
             revision: 1,
-            upserts: vec![TestItem {
-                id: id(),
+            upserts: vec![Arc::new(TestItem {
+                id: id().into(),
                 parent: Some("t.py".into()),
                 kind: ItemKind::Function,
                 label: "test_a".into(),
@@ -420,7 +420,7 @@ pub fn payloads() -> Vec<EventPayload> {
                 xfail: false,
                 case_count: Some(3),
                 provisional: true,
-            }],
+            })],
             removed: vec!["gone.py".into()],
             order: vec![Siblings { parent: "t.py".into(), ids: vec![id()] }],
             errors: vec![CollectError {

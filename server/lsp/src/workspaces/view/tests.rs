@@ -22,10 +22,10 @@ fn parent_of(id: &str) -> Option<String> {
 fn item(id: &str, provisional: bool, label: u8) -> TestItem {
     TestItem {
         id: id.into(),
-        parent: parent_of(id),
+        parent: parent_of(id).map(Arc::from),
         kind: ItemKind::Function,
         label: label.to_string(),
-        uri: String::new(),
+        uri: "".into(),
         range: None,
         markers: Vec::new(),
         skip: false,
@@ -36,7 +36,7 @@ fn item(id: &str, provisional: bool, label: u8) -> TestItem {
 }
 
 /// Items with all their ancestors, parents first.
-fn items() -> impl Strategy<Value = Vec<TestItem>> {
+fn items() -> impl Strategy<Value = Vec<Arc<TestItem>>> {
     proptest::collection::vec((0..IDS.len(), any::<bool>(), 0u8..3), 0..9).prop_map(|picks| {
         let mut wanted: Vec<String> = Vec::new();
         for (index, _, _) in &picks {
@@ -55,7 +55,7 @@ fn items() -> impl Strategy<Value = Vec<TestItem>> {
             let told = picks.iter().any(|(index, provisional, _)| !provisional && IDS[*index].starts_with(id.as_str()));
             (!told, known.map_or(0, |(_, _, label)| *label))
         };
-        wanted.iter().map(|id| item(id, style(id).0, style(id).1)).collect()
+        wanted.iter().map(|id| Arc::new(item(id, style(id).0, style(id).1))).collect()
     })
 }
 
@@ -69,14 +69,14 @@ fn delta() -> impl Strategy<Value = InventoryDelta> {
     })
 }
 
-fn sorted(view: &View) -> Vec<TestItem> {
-    let mut items: Vec<TestItem> = view.preorder().into_iter().cloned().collect();
+fn sorted(view: &View) -> Vec<Arc<TestItem>> {
+    let mut items: Vec<Arc<TestItem>> = view.preorder().into_iter().cloned().collect();
     items.sort_by(|a, b| a.id.cmp(&b.id));
     items
 }
 
 /// Makes the tree hold exactly these items; returns the delta.
-fn replace(view: &mut View, items: Vec<TestItem>) -> InventoryDelta {
+fn replace(view: &mut View, items: Vec<Arc<TestItem>>) -> InventoryDelta {
     let delta = view.difference(items);
     view.apply(&inventory(delta.clone()));
     delta
@@ -132,9 +132,10 @@ proptest! {
         first in items(), all in items(), live in items(), again in items(),
     ) {
         let (mut ours, mut client) = (View::default(), View::default());
-        let of_file = |items: Vec<TestItem>| -> Vec<TestItem> {
-            let inside = items.into_iter().filter(|item| "d/a.py".starts_with(&item.id) || item.id.starts_with("d/a.py"));
-            inside.map(|item| TestItem { provisional: true, ..item }).collect()
+        let of_file = |items: Vec<Arc<TestItem>>| -> Vec<Arc<TestItem>> {
+            let is_inside = |item: &Arc<TestItem>| "d/a.py".starts_with(&*item.id) || item.id.starts_with("d/a.py");
+            let inside = items.into_iter().filter(is_inside).map(Arc::unwrap_or_clone);
+            inside.map(|item| Arc::new(TestItem { provisional: true, ..item })).collect()
         };
         let deltas = [
             replace(&mut ours, first),
@@ -146,9 +147,9 @@ proptest! {
             client.apply(&inventory(delta));
         }
         prop_assert_eq!(sorted(&ours), sorted(&client));
-        let confirmed = |item: &&TestItem| !item.provisional;
-        let kept: Vec<TestItem> = sorted(&ours).iter().filter(confirmed).cloned().collect();
-        let mut told: Vec<TestItem> = all.iter().filter(confirmed).cloned().collect();
+        let confirmed = |item: &&Arc<TestItem>| !item.provisional;
+        let kept: Vec<Arc<TestItem>> = sorted(&ours).iter().filter(confirmed).cloned().collect();
+        let mut told: Vec<Arc<TestItem>> = all.iter().filter(confirmed).cloned().collect();
         told.sort_by(|a, b| a.id.cmp(&b.id));
         prop_assert_eq!(kept, told, "what pytest said is never overruled");
     }
@@ -164,7 +165,7 @@ proptest! {
                 wanted.sort_by_key(|item| (item.id.matches("::").count(), std::cmp::Reverse(item.id.clone())));
             }
             for item in &mut wanted {
-                item.kind = match item.id.as_str() {
+                Arc::make_mut(item).kind = match &*item.id.clone() {
                     "d" => ItemKind::Dir,
                     id if id.ends_with(".py") => ItemKind::File,
                     _ => ItemKind::Function,
