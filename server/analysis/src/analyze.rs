@@ -33,10 +33,7 @@ pub fn analyze(source: &str, settings: &PytestSettings) -> FileAnalysis {
 /// Reads the tests of a file's text that its role asks for. Definitions and imports are read for every role.
 pub fn analyze_as(source: &str, settings: &PytestSettings, role: &FileRole) -> FileAnalysis {
     if source.len() > MAX_LEN {
-        return FileAnalysis {
-            syntax_error: Some((Pos::default(), "the file is too large to be read".to_owned())),
-            ..FileAnalysis::default()
-        };
+        return too_large().into();
     }
     let lines = Lines::new(source);
     with_tree(source, |tree, error| {
@@ -56,17 +53,24 @@ pub fn analyze_as(source: &str, settings: &PytestSettings, role: &FileRole) -> F
     })
 }
 
-/// As [`analyze_as`], for a text that is read again after each key: without what only the rules about a whole project
-/// need.
+/// As [`analyze_as`], for a text that is read again after each key, and for listings: without what only the rules about
+/// a whole project need.
 pub fn outline(source: &str, settings: &PytestSettings, role: &FileRole) -> Outline {
     if source.len() > MAX_LEN {
-        return Outline::default();
+        return too_large();
     }
     let lines = Lines::new(source);
-    with_tree(source, |tree, _| {
+    with_tree(source, |tree, error| {
         let module = Module::read(tree, &lines);
-        Outline { nodes: tests(tree, &module, settings, role), defs: module.defs }
+        let nodes = tests(tree, &module, settings, role);
+        let syntax_error = error.map(|error| (lines.pos(error.at), error.message));
+        Outline { nodes, defs: module.defs, syntax_error }
     })
+}
+
+fn too_large() -> Outline {
+    let syntax_error = Some((Pos::default(), "the file is too large to be read".to_owned()));
+    Outline { syntax_error, ..Outline::default() }
 }
 
 fn tests(tree: &ModModule, module: &Module<'_>, settings: &PytestSettings, role: &FileRole) -> Vec<StaticNode> {

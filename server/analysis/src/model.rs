@@ -147,6 +147,15 @@ pub struct Outline {
     pub nodes: Vec<StaticNode>,
     /// As [`FileAnalysis::defs`].
     pub defs: Vec<DefLine>,
+    /// As [`FileAnalysis::syntax_error`].
+    pub syntax_error: Option<(Pos, String)>,
+}
+
+/// An analysis of tests and definitions alone.
+impl From<Outline> for FileAnalysis {
+    fn from(Outline { nodes, defs, syntax_error }: Outline) -> Self {
+        FileAnalysis { nodes, defs, syntax_error, ..FileAnalysis::default() }
+    }
 }
 
 /// A call: its position, and the dotted name of the callee, without aliases.

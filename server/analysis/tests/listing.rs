@@ -106,7 +106,7 @@ fn docstrings_of_all_modules() {
     let ids: Vec<_> = listing::list(folder.path(), &settings)
         .iter()
         .flat_map(|file| {
-            file.analysis.nodes.iter().map(move |node| (format!("{}::{}", file.path, node.id_suffix()), node.kind))
+            file.outline.nodes.iter().map(move |node| (format!("{}::{}", file.path, node.id_suffix()), node.kind))
         })
         .collect();
     let expected = [
@@ -126,7 +126,7 @@ fn odd_files() {
     fs::create_dir(root.join("test_dir.py")).unwrap();
     let settings = settings_from(root, &|path| fs::read_to_string(path).ok()).unwrap();
     let files = listing::list(root, &settings);
-    let names: Vec<_> = files.iter().map(|file| (file.path.as_str(), file.analysis.nodes[0].name.as_str())).collect();
+    let names: Vec<_> = files.iter().map(|file| (file.path.as_str(), file.outline.nodes[0].name.as_str())).collect();
     assert_eq!(names, [("test_latin.py", "test_é"), ("test_raw.py", "test_a")]);
     assert!(files.iter().all(|file| file.mtime_ns.is_some() && file.size > 0 && file.error.is_none()));
 }

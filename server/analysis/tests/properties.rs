@@ -174,7 +174,7 @@ proptest! {
 
     #[test]
     fn an_outline_has_the_tests_of_the_whole(source in mutated()) {
-        let FileAnalysis { nodes, defs, .. } = read(&source);
-        prop_assert_eq!(outline(&source, &PytestSettings::default(), &role()), Outline { nodes, defs });
+        let FileAnalysis { nodes, defs, syntax_error, .. } = read(&source);
+        prop_assert_eq!(outline(&source, &PytestSettings::default(), &role()), Outline { nodes, defs, syntax_error });
     }
 }

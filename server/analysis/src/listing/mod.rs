@@ -18,9 +18,9 @@ use std::time::UNIX_EPOCH;
 
 use rayon::prelude::*;
 
-use crate::analyze::analyze_as;
+use crate::analyze::outline;
 use crate::config::PytestSettings;
-use crate::model::FileAnalysis;
+use crate::model::Outline;
 
 /// A file that pytest would collect.
 #[derive(Debug, Clone)]
@@ -28,7 +28,7 @@ pub struct StaticFile {
     /// Relative to the root, with `/` between the parts; absolute if the file lies outside of the root.
     pub path: String,
     /// The tests in it: empty if it could not be read.
-    pub analysis: FileAnalysis,
+    pub outline: Outline,
     /// The time of its last change, in nanoseconds since 1970, if the file system has it. Taken before the file was
     /// read.
     pub mtime_ns: Option<i128>,
@@ -54,16 +54,16 @@ fn read(root: &Path, settings: &PytestSettings, file: &walk::Found) -> StaticFil
             Err(before) => -i128::try_from(before.duration().as_nanos()).unwrap_or(i128::MAX),
         }
     });
-    let (analysis, error) = match read_file(&file.path) {
+    let (outline, error) = match read_file(&file.path) {
         Ok(bytes) => {
             let text = decode(bytes);
             let mut role = settings.role_of(&file.path, &text, &|folder| folder.join("__init__.py").is_file());
             role.tests |= file.named;
-            (analyze_as(&text, settings, &role), None)
+            (outline(&text, settings, &role), None)
         }
-        Err(error) => (FileAnalysis::default(), Some(error.to_string())),
+        Err(error) => (Outline::default(), Some(error.to_string())),
     };
-    StaticFile { path: relative, analysis, mtime_ns, size: metadata.map_or(0, |metadata| metadata.len()), error }
+    StaticFile { path: relative, outline, mtime_ns, size: metadata.map_or(0, |metadata| metadata.len()), error }
 }
 
 /// Source as text: UTF-8 unless its first lines declare Latin-1; other bytes become replacement characters.

@@ -46,7 +46,7 @@ pub(crate) fn list(root: &Path, options: &List, out: &mut dyn Write) -> Result<i
 
 fn problem(file: &StaticFile) -> Option<String> {
     let path = &file.path;
-    match (&file.error, &file.analysis.syntax_error) {
+    match (&file.error, &file.outline.syntax_error) {
         (Some(error), _) => Some(format!("{path}: {error}")),
         (None, Some((at, message))) => Some(format!("{path}:{}: {message}", at.line + 1)),
         (None, None) => None,
@@ -54,7 +54,7 @@ fn problem(file: &StaticFile) -> Option<String> {
 }
 
 fn nodes(file: &StaticFile) -> impl Iterator<Item = TestNodeInfo> {
-    file.analysis.nodes.iter().filter(|node| node.kind != NodeKind::Class).map(|node| info(&file.path, node))
+    file.outline.nodes.iter().filter(|node| node.kind != NodeKind::Class).map(|node| info(&file.path, node))
 }
 
 fn info(path: &str, node: &StaticNode) -> TestNodeInfo {

@@ -15,8 +15,8 @@ use crate::model::prefix::Prefix;
 /// Reads all files with tests that pytest would collect in `root`, by their paths below it. Blocks.
 pub(crate) fn read(root: &Path, settings: &PytestSettings) -> Vec<(String, Arc<FileAnalysis>)> {
     let files = pytest_lens_analysis::listing::list(root, settings).into_iter();
-    let inside = files.filter(|file| !file.path.starts_with('/') && !file.analysis.nodes.is_empty());
-    inside.map(|file| (file.path, Arc::new(file.analysis))).collect()
+    let inside = files.filter(|file| !file.path.starts_with('/') && !file.outline.nodes.is_empty());
+    inside.map(|file| (file.path, Arc::new(file.outline.into()))).collect()
 }
 
 /// The items of all sources in `root` and its nested projects. Folders and files come first, so that a client can show

@@ -70,7 +70,7 @@ fn listed(root: &Path) -> Result<Functions, Failure> {
         .map_err(|error| Failure::usage(error.to_string()))?;
     for file in listing::list(root, &settings) {
         let ids: Vec<String> =
-            file.analysis.nodes.iter().map(|node| format!("{}::{}", file.path, node.id_suffix())).collect();
+            file.outline.nodes.iter().map(|node| format!("{}::{}", file.path, node.id_suffix())).collect();
         functions.extend(ids.iter().map(String::as_str));
     }
     Ok(functions)

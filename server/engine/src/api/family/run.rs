@@ -66,7 +66,7 @@ async fn has_own_tests(project: &Arc<Project>, ids: &[String]) -> bool {
         let is_wanted = |path: &str| {
             folders.is_empty() || folders.iter().any(|folder| folder == "." || inside(path, folder).is_some())
         };
-        let has_tests = files.iter().any(|file| !file.analysis.nodes.is_empty() && is_wanted(&file.path));
+        let has_tests = files.iter().any(|file| !file.outline.nodes.is_empty() && is_wanted(&file.path));
         (has_tests, folders.is_empty() && listing::has_configuration(&root))
     });
     let (has_tests, is_configured) = listing.await.unwrap_or((true, false));
