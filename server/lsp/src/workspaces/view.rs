@@ -2,6 +2,7 @@
 //! are answered from it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use pytest_lens_protocol::{
@@ -436,10 +437,13 @@ impl View {
 /// Entries of an id and of the ids within it: its cases, its class's or file's tests, its folder's files.
 fn within<'a, V>(map: &'a BTreeMap<String, V>, id: &'a str) -> impl Iterator<Item = &'a V> {
     let own = map.get(id).into_iter();
-    let below = ["/", "::", "["].into_iter().flat_map(move |joint| {
+    // Most ids are those of tests with nothing within, and a file has hundreds of them.
+    let next = map.range::<str, _>((Bound::Excluded(id), Bound::Unbounded)).next();
+    let joints = next.filter(|(key, _)| key.starts_with(id)).map(|_| ["/", "::", "["]);
+    let below = joints.into_iter().flatten().flat_map(move |joint| {
         let prefix = format!("{id}{joint}");
-        let from = prefix.clone();
-        map.range(from..).take_while(move |(key, _)| key.starts_with(&prefix)).map(|(_, value)| value)
+        let from = map.range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded));
+        from.take_while(move |(key, _)| key.starts_with(&prefix)).map(|(_, value)| value)
     });
     own.chain(below)
 }
