@@ -80,6 +80,19 @@ mod tests {
     }
 
     #[test]
+    fn each_further_worker_has_to_make_up_for_its_start() {
+        assert_eq!(fastest(&items(&files(&[Some(100.0); 8])), 60.0, 8), 4);
+        assert_eq!(fastest(&items(&files(&[Some(300.0); 2])), 150.0, 2), 2);
+    }
+
+    #[test]
+    fn a_small_gain_is_not_worth_a_worker() {
+        for (long, short) in [(980.0, 20.0), (950.0, 50.0)] {
+            assert_eq!(fastest(&items(&files(&[Some(long), Some(short)])), 0.0, 2), 1);
+        }
+    }
+
+    #[test]
     fn unknown_durations_are_taken_for_median_ones() {
         assert_eq!(fastest(&items(&files(&[Some(400.0), None, None, None])), 15.0, 2), 2);
         assert_eq!(fastest(&items(&files(&[None; 4])), 15.0, 2), 1);

@@ -139,6 +139,14 @@ fn a_repeated_case_starts_once_and_ends_as_its_last_attempt() {
 }
 
 #[test]
+fn an_artifact_of_a_case_is_an_event_until_the_case_is_over() {
+    let mut sequence = SuiteSequence::default();
+    assert_eq!(sequence.begin(1).count(), 2);
+    assert_eq!(sequence.start(0), Some(SuiteStep::Started(0)));
+    assert_eq!(sequence.artifact(0, 7), Some(SuiteStep::Artifact(0, 7)));
+}
+
+#[test]
 fn a_suites_own_artifact_may_come_at_any_time() {
     let mut sequence = SuiteSequence::default();
     assert_eq!(sequence.suite_artifact(3), SuiteStep::SuiteArtifact(3));
