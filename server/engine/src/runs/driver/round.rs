@@ -445,17 +445,24 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         }
     }
 
-    /// At the end of the run's time limit, running tests get a moment to report their stacks.
+    /// At the end of the run's time limit, running tests get a moment to report their stacks. A process writes these piece by
+    /// piece: they are complete once no more comes.
     async fn collect_stacks(&self, round: &Round) {
         if *self.stop_rx.borrow() != StopLevel::OutOfTime || self.ending.out_of_time {
             return;
         }
-        let silent = |slot: &WorkerSlot| {
-            slot.current.is_some() && slot.runner.stacks.is_some() && slot.runner.told_stacks().is_none()
-        };
-        let until = Instant::now() + STACKS_LIMIT;
-        while round.slots.values().any(silent) && Instant::now() < until {
-            tokio::time::sleep(STACKS_LIMIT / 20).await;
+        let writing: Vec<&WorkerSlot> =
+            round.slots.values().filter(|slot| slot.current.is_some() && slot.runner.stacks.is_some()).collect();
+        let read = || writing.iter().map(|slot| slot.runner.told_stacks()).collect::<Vec<_>>();
+        let are_lines = |told: &Option<String>| told.as_ref().is_some_and(|text| text.ends_with('\n'));
+        let (until, mut before) = (Instant::now() + STACKS_LIMIT, read());
+        while !writing.is_empty() && Instant::now() < until {
+            tokio::time::sleep(STACKS_LIMIT / 50).await;
+            let now = read();
+            if now == before && now.iter().all(are_lines) {
+                return;
+            }
+            before = now;
         }
     }
 
