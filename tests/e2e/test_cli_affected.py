@@ -183,7 +183,12 @@ def test_a_folder_that_cannot_be_collected_is_never_left_out(
     if is_committed:
         git(project.root, "add", "-A")
         git(project.root, "commit", "-q", "-m", "a broken part")
-    for arguments in (["--affected"], ["--affected", "part"], ["--affected", "--collect-only"]):
+    for arguments in (
+        ["--affected"],
+        ["--affected", "part"],
+        ["--affected", "part/test_part.py"],
+        ["--affected", "--collect-only"],
+    ):
         told = lens(world, "run", *arguments, cwd=app)
         assert told.status in (2, 4), told
         assert "part/conftest.py:1" in told.out + told.err, told

@@ -105,14 +105,15 @@ pub(crate) fn covers(id: &str, test: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with("::") || rest.starts_with('[') || rest.starts_with('/'))
 }
 
-/// Whether the ids select something in a file, or in the folder of a conftest.py.
+/// Whether the ids select something in a file, or in the folder of a `conftest.py` or `__init__.py`.
 pub(crate) fn is_selected_file(asked: &[String], path: &str) -> bool {
-    let conftest_of = path.strip_suffix("conftest.py").filter(|folder| folder.is_empty() || folder.ends_with('/'));
+    let of_folder = ["conftest.py", "__init__.py"].iter().find_map(|name| path.strip_suffix(name));
+    let of_folder = of_folder.filter(|folder| folder.is_empty() || folder.ends_with('/'));
     asked.is_empty()
         || asked.iter().any(|id| {
             let file = NodeId::new(id).file();
             let within = path.strip_prefix(file).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-            within || conftest_of.is_some_and(|folder| file.starts_with(folder))
+            within || of_folder.is_some_and(|folder| file.starts_with(folder))
         })
 }
 

@@ -123,9 +123,7 @@ pub(crate) async fn explain(
 
 /// Whether the tests of a file are unknown because this file or folder could not be collected.
 fn hides(broken: &str, file: &str) -> bool {
-    let (folder, name) = broken.rsplit_once('/').unwrap_or(("", broken));
-    let is_of_folder = matches!(name, "conftest.py" | "__init__.py");
-    selectors::covers(broken, file) || (is_of_folder && (folder.is_empty() || selectors::covers(folder, file)))
+    selectors::covers(broken, file) || selectors::is_selected_file(&[file.to_owned()], broken)
 }
 
 /// The changed files, and the tests that they reach.
@@ -149,8 +147,8 @@ impl Reach {
         };
         let mut ids = self.by_tests(selected, left(selected, &reached, known, broken), known);
         let kept: HashSet<&str> = ids.iter().map(String::as_str).collect();
-        let unseen: Vec<String> =
-            broken.iter().filter(|path| is_selected(selected, path) && !is_covered(&kept, path)).cloned().collect();
+        let is_unseen = |path: &&String| selectors::is_selected_file(selected, path) && !is_covered(&kept, path);
+        let unseen: Vec<String> = broken.iter().filter(is_unseen).cloned().collect();
         ids.extend(unseen);
         ids
     }
@@ -444,6 +442,7 @@ mod tests {
         let ids = |selected: &[&str]| reach(&[]).ids(&texts(selected), &known, &broken);
         assert_eq!(ids(&[]), broken);
         assert_eq!(ids(&["b"]), broken);
+        assert_eq!(ids(&["b/test_b.py::t"]), broken, "its conftest decides about it");
         assert_eq!(ids(&["a"]), texts(&[]));
         assert_eq!(reach(&["x.py"]).ids(&[], &known, &broken), texts(&["a/test_a.py", "b/conftest.py"]));
         assert_eq!(reach(&[]).reason("b/conftest.py", &[]), "it could not be collected");

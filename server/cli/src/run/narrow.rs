@@ -9,7 +9,6 @@ use crate::engine::client::Client;
 use crate::engine::{inventory, shards};
 use crate::failure::Failure;
 use crate::options::{addopts, arguments, collecting, selectors};
-use crate::paths::path_of_uri;
 
 /// The selected tests that failed when they last ran, or all from the first of them on, and the files that can't be
 /// collected. Empty if there are none. `passed`: pytest's options, which may leave out tests.
@@ -58,8 +57,7 @@ async fn broken(
 ) -> Result<BTreeSet<String>, Failure> {
     // If nothing can be collected, the run says so.
     inventory::refresh(client).await;
-    let errors = client.collect_errors().await?;
-    let files = errors.iter().map(|error| path_of_uri(&error.uri, root));
+    let files = super::affected::broken(client, root).await?.into_iter();
     let is_selected = |file: &String| {
         let is_part = |wanted: &String| selectors::covers(file, wanted);
         (is_named(selected, file) || selected.iter().any(is_part)) && !addopts::leave_out(root, file, passed)

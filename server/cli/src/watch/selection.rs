@@ -13,7 +13,6 @@ use crate::engine::inventory::{inventory, refresh};
 use crate::failure::Failure;
 use crate::options::arguments::Run;
 use crate::options::{addopts, project_file, selectors};
-use crate::paths::path_of_uri;
 use crate::run::affected;
 use crate::style::Style;
 
@@ -149,8 +148,7 @@ struct Tests {
 impl Tests {
     async fn read(client: &Client, root: &Path) -> Result<Self, Failure> {
         let known = inventory(client).await?.into_iter().map(|node| node.node_id).collect();
-        let errors = client.collect_errors().await?;
-        Ok(Tests { known, broken: errors.iter().map(|error| path_of_uri(&error.uri, root)).collect() })
+        Ok(Tests { known, broken: affected::broken(client, root).await? })
     }
 
     /// As [`Tests::read`], after a collection if a file of these ids is new: only pytest knows whether it collects it.
