@@ -3,7 +3,7 @@
 //! An area that fails does not stop the ones after it; the exit status says whether all were good.
 
 pub(crate) mod areas;
-mod halves;
+mod chunks;
 mod neovim;
 pub(crate) mod pythons;
 pub(crate) mod side_by_side;

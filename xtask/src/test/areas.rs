@@ -1,6 +1,6 @@
 //! The areas of `cargo xtask test`, in the order in which they run: those that fail quickly come first.
 
-use super::{Area, Tally, halves, neovim, pythons, whole};
+use super::{Area, Tally, chunks, neovim, pythons, whole};
 use crate::{faults, tidy, wheel};
 use anyhow::{Result, bail};
 use chores::venv::Venv;
@@ -119,7 +119,7 @@ fn python_lint() -> Result<Tally> {
 fn python() -> Result<Tally> {
     let root = paths::root();
     let venv = Venv::from_file("python", &root.join("xtask/requirements/python.txt"))?;
-    let mut sum = halves::pytest(&venv, &root.join("python"), "tests")?;
+    let mut sum = chunks::pytest(&venv, &root.join("python"), "tests")?;
     sum.add(pytest(&venv, &root, &["tests/fidelity"])?);
     Ok(sum)
 }
@@ -131,7 +131,7 @@ fn package() -> Result<Tally> {
     let venv = Venv::from_file("package", &root.join("xtask/requirements/package.txt"))?;
     let wheel = wheel::for_host("dev", &paths::target().join("debug/wheel"))?;
     wheel::install(&venv, &wheel)?;
-    let mut sum = halves::pytest(&venv, &root, "tests/package")?;
+    let mut sum = chunks::pytest(&venv, &root, "tests/package")?;
     sum.add(wheel::try_out(&wheel, pythons::minor(&venv.python()))?);
     Ok(sum)
 }
@@ -144,7 +144,7 @@ fn end_to_end() -> Result<Tally> {
     Venv::from_file("plugins", &root.join("tests/plugins.txt"))?;
     Venv::from_file("popular-plugins", &root.join("tests/popular_plugins.txt"))?;
     build::binary("debug")?;
-    halves::pytest(&venv, &root, "tests/e2e")
+    chunks::pytest(&venv, &root, "tests/e2e")
 }
 
 fn cluster() -> Result<Tally> {
@@ -162,7 +162,7 @@ fn agents() -> Result<Tally> {
     let root = paths::root();
     let venv = Venv::from_file("mcp", &root.join("tests/mcp/requirements.txt"))?;
     build::binary("debug")?;
-    halves::pytest(&venv, &root, "tests/mcp")
+    chunks::pytest(&venv, &root, "tests/mcp")
 }
 
 fn bench() -> Result<Tally> {

@@ -1,6 +1,6 @@
 //! The areas of the Neovim plugin: its tests in a child Neovim, and the format and types of its Lua.
 
-use super::{Tally, halves};
+use super::{Tally, chunks};
 use anyhow::{Context, Result};
 use chores::venv::Venv;
 use chores::{build, paths, process};
@@ -27,7 +27,7 @@ fn venv() -> Result<Venv> {
 pub(super) fn tests() -> Result<Tally> {
     let venv = venv()?;
     build::binary("debug")?;
-    halves::pytest(&venv, &plugin(), "tests")
+    chunks::pytest(&venv, &plugin(), "tests")
 }
 
 /// StyLua and EmmyLua's checker over the plugin.
