@@ -34,7 +34,7 @@ use crate::server_capabilities;
 use crate::session::handlers::{ReadRequest, StateChange};
 use crate::session::state::Shared;
 use crate::sync::folders::{self, Trust, TrustParams};
-use crate::transport::dispatch;
+use crate::transport::{dispatch, results};
 
 /// LSP's code for a request that is right but can't be carried out.
 const REQUEST_FAILED: i64 = -32803;
@@ -74,8 +74,12 @@ impl Backend {
         Backend { shared, was_shut_down: Arc::default(), client_gone: Arc::default() }
     }
 
-    fn read<R: ReadRequest>(&self, params: R::Params) -> Result<R::Result> {
-        Ok(R::answer(&self.shared.state(), params))
+    fn read<R: ReadRequest>(&self, params: R::Params) -> Result<R::Result>
+    where
+        R::Result: Default,
+    {
+        let result = R::answer(&self.shared.state(), params);
+        Ok(if results::put(&result) { R::Result::default() } else { result })
     }
 
     fn change<N: StateChange>(&self, params: N::Params) {

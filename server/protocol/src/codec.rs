@@ -159,8 +159,8 @@ pub(crate) fn decode_struct<T: DeserializeOwned>(tag: &str, fields: &[&str], byt
 fn name_field(path: &str, fields: &[&str], reason: &str) -> (String, String) {
     let place = |number: &str| number.parse::<usize>().ok().and_then(|place| fields.get(place)).copied();
     let path = match path.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((number, rest)) if place(number).is_some() => format!("{}{rest}", place(number).unwrap_or_default()),
-        _ => path.trim_start_matches('.').to_owned(),
+        Some((number, rest)) => format!("{}{rest}", place(number).unwrap_or(number)),
+        None => path.trim_start_matches('.').to_owned(),
     };
     let within = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
     let quoted = |start: &str| reason.strip_prefix(start).and_then(|rest| rest.split('`').next());

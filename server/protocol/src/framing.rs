@@ -45,10 +45,8 @@ impl FrameReader {
 
     /// Adds bytes that arrived.
     pub fn push(&mut self, bytes: &[u8]) {
-        if self.read > 0 {
-            self.buffer.drain(..self.read);
-            self.read = 0;
-        }
+        self.buffer.drain(..self.read);
+        self.read = 0;
         self.buffer.extend_from_slice(bytes);
     }
 

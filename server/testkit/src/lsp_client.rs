@@ -345,16 +345,16 @@ impl Drop for LspClient {
 /// Reads the server's messages until the end, and answers its requests.
 fn listen(mut reader: impl BufRead, sender: &Sender<Incoming>, writer: &Writer, settings: &Mutex<Value>) {
     let reason = loop {
-        let message = match read_frame(&mut reader) {
+        let mut message = match read_frame(&mut reader) {
             Ok(Some(message)) => message,
             Ok(None) => break "it closed its output".to_owned(),
             Err(error) => break format!("it broke the framing: {error:#}"),
         };
         let at = Instant::now();
-        let incoming = match message["method"].as_str() {
+        let incoming = match message["method"].as_str().map(str::to_owned) {
             Some(method) => {
                 let id = message.get("id").cloned();
-                let result = id.as_ref().map(|id| (id, answer(method, &message["params"], &lock(settings))));
+                let result = id.as_ref().map(|id| (id, answer(&method, &message["params"], &lock(settings))));
                 let reply = match &result {
                     Some((id, Some(result))) => Some(json!({"jsonrpc": "2.0", "id": id, "result": result})),
                     Some((id, None)) => {
@@ -367,12 +367,12 @@ fn listen(mut reader: impl BufRead, sender: &Sender<Incoming>, writer: &Writer, 
                     write_frame(&mut *lock(writer), &reply).ok();
                 }
                 if matches!(result, Some((_, None))) {
-                    Incoming::Unknown(method.to_owned())
+                    Incoming::Unknown(method)
                 } else {
-                    Incoming::Call(Message { method: method.to_owned(), params: message["params"].clone(), id, at })
+                    Incoming::Call(Message { method, params: message["params"].take(), id, at })
                 }
             }
-            None => Incoming::Response(message["id"].as_i64().unwrap_or(-1), response(&message)),
+            None => Incoming::Response(message["id"].as_i64().unwrap_or(-1), response(message)),
         };
         if sender.send(incoming).is_err() {
             return;
@@ -381,14 +381,14 @@ fn listen(mut reader: impl BufRead, sender: &Sender<Incoming>, writer: &Writer, 
     sender.send(Incoming::Closed(reason)).ok();
 }
 
-fn response(message: &Value) -> Answer {
+fn response(mut message: Value) -> Answer {
     match message.get("error") {
         Some(error) => Err(ResponseError {
             code: error["code"].as_i64().unwrap_or_default(),
             message: error["message"].as_str().unwrap_or_default().to_owned(),
             data: error["data"].clone(),
         }),
-        None => Ok(message["result"].clone()),
+        None => Ok(message["result"].take()),
     }
 }
 

@@ -17,6 +17,7 @@ use tower_service::Service;
 use crate::timing::HANDLERS_LIMIT;
 use crate::transport::frames::{Frame, Frames, header_within};
 use crate::transport::messages::{Message, read, unreadable};
+use crate::transport::results::{self, TextResponse};
 
 /// The most handlers at a time. Waiting handlers (a command that waits for its collection) must not block others.
 const HANDLERS: usize = 256;
@@ -107,18 +108,22 @@ fn answer<S: LanguageServer>(
     let called = catch_unwind(AssertUnwindSafe(|| service.call(request)));
     async move {
         let answered = match called {
-            Ok(handler) => AssertUnwindSafe(handler).catch_unwind().await,
+            Ok(handler) => AssertUnwindSafe(results::of(handler)).catch_unwind().await,
             Err(panic) => Err(panic),
         };
-        let response = match answered {
-            Ok(response) => response.ok().flatten(),
+        let (response, result) = match answered {
+            Ok((response, result)) => (response.ok().flatten(), result),
             Err(_) => {
                 tracing::error!("the handler of `{method}` panicked");
-                id.map(|id| Response::from_error(id, failed(&method)))
+                (id.map(|id| Response::from_error(id, failed(&method))), None)
             }
         };
         if let Some(response) = response {
-            let _ = out.send(text(&response)).await;
+            let text = match result.filter(|_| response.is_ok()) {
+                Some(result) => text(&TextResponse::new(response.id(), &result)),
+                None => text(&response),
+            };
+            let _ = out.send(text).await;
         }
     }
 }

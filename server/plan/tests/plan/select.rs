@@ -97,6 +97,16 @@ fn markers_select_as_in_pytest() {
 }
 
 #[test]
+fn parentheses_may_be_many_but_not_deep() {
+    let many = vec!["(a)"; 1_000].join(" or ");
+    assert!(MarkerExpr::parse(&many).is_ok());
+    let nested = |depth| format!("{}a{}", "(".repeat(depth), ")".repeat(depth));
+    assert!(MarkerExpr::parse(&nested(200)).is_ok());
+    let error = MarkerExpr::parse(&nested(201)).unwrap_err();
+    assert_eq!((error.column(), error.reason()), (201, "more than 200 parentheses within each other"));
+}
+
+#[test]
 fn faults_are_told_as_pytest_tells_them() {
     let cases = [
         ("(", 2, "expected not OR left parenthesis OR identifier; got end of input"),

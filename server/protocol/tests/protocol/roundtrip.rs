@@ -2,7 +2,7 @@
 //! nothing.
 
 use proptest::prelude::*;
-use pytest_lens_protocol::{Shape, decode_request, decode_response, encode};
+use pytest_lens_protocol::{Shape, decode_request, decode_response, encode, encode_framed, frame};
 
 use crate::{arbitrary, samples};
 
@@ -15,6 +15,12 @@ proptest! {
     fn requests(message in arbitrary::request(true), shape in shape()) {
         let bytes = encode(&message, shape).unwrap();
         prop_assert_eq!(decode_request(&bytes), (shape, Ok(message)));
+    }
+
+    #[test]
+    fn a_message_is_encoded_into_the_frame_of_its_bytes(message in arbitrary::response(true), shape in shape()) {
+        let framed = encode_framed(&message, shape).unwrap();
+        prop_assert_eq!(framed, frame(&encode(&message, shape).unwrap()).unwrap());
     }
 
     #[test]
