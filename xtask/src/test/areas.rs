@@ -80,8 +80,6 @@ fn rust() -> Result<Tally> {
     if let Some(recording) = pythons::recording()? {
         command.env("PYTEST_LENS_TEST_RECORDING_PYTHON", recording.python());
     }
-    // Most of the time of the engine's tests is that of processes for which they wait.
-    command.env("RUST_TEST_THREADS", (2 * std::thread::available_parallelism()?.get()).to_string());
     command.args(["test", "--workspace", "--no-fail-fast", "--quiet"]);
     let (status, output) = process::tee(command)?;
     Ok(Tally::from_cargo(&output).honest(status.success()))
