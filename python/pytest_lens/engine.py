@@ -176,6 +176,12 @@ class Engine(RunControl):
         started = self._run("run_stream", node_ids, workers, maxfail, options)
         return Run(self._engine.session().call, self.context_id, cursor, started)
 
+    def follow_run(self, run_id: str, total: int) -> Run:
+        """Return an iterator over the events of a run that has started, from its beginning on."""
+        started = {"run_id": run_id, "total_tests": total}
+        call = self._engine.session().call
+        return Run(call, self.context_id, 0, cast(messages.RunStarted, started))
+
     def debug_run(self, node_ids: Sequence[str] = (), **options: Any) -> messages.DebugStarted:
         """Start a run in a fresh process that waits for a debugger at the returned host and port.
 

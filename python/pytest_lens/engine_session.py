@@ -48,6 +48,9 @@ class EngineSession:
         self._on_refusal = on_refusal
         self._engine: Engine | None = None
         self._run: Run | None = None
+        # From the collection to the end of the run: a Ctrl-C between two hooks loses no outcome.
+        self._interrupts = HeldInterrupts()
+        self._is_interrupted = False
         # The lines of hooks on the collected tests.
         self._on_collected: list[str] = []
         self._own_warnings: list[tuple[str, str]] = []
@@ -63,7 +66,12 @@ class EngineSession:
         plain = session.perform_collect
 
         def perform_collect(*args: Any, **kwargs: Any) -> Any:
-            begun = self._begin()
+            self._interrupts.hold()
+            try:
+                begun = self._begin()
+            except KeyboardInterrupt:
+                self._close()
+                raise
             if isinstance(begun, str):
                 self._close()
                 self._on_refusal(begun)
@@ -112,14 +120,33 @@ class EngineSession:
     def _begin(self) -> messages.RunStartedEvent | str:
         """Start the run; returns its beginning, or a sentence if there is none."""
         try:
-            self._start()
-            assert self._run is not None
-            for event in self._run:
-                if event["event"] == "runStarted":
-                    return event
-            return "the engine's run has no beginning"
+            try:
+                self._interrupts.interruptible(self._start)()
+                assert self._run is not None
+                self._run.call = self._interrupts.interruptible(self._run.call)
+                begun = _beginning(self._run)
+            except KeyboardInterrupt:
+                begun = self._begun_before_interrupt()
+                if begun is None:
+                    raise
+                self._is_interrupted = True
+            return begun or "the engine's run has no beginning"
         except (LensError, OSError, ValueError, RuntimeError) as error:
             return str(error)
+
+    def _begun_before_interrupt(self) -> messages.RunStartedEvent | None:
+        """The beginning of a run of which this process has read nothing yet, if there is one.
+
+        Its tests may already have ended.
+        """
+        engine = self._engine
+        if engine is None:
+            return None
+        for event in engine.events()["events"]:
+            if event["event"] == "runStarted":
+                self._run = engine.follow_run(event["runId"], event["total"])
+                return _beginning(self._run)
+        return None
 
     def _show_collection(self, session: pytest.Session, begun: messages.RunStartedEvent) -> None:
         hook = self._config.hook
@@ -153,9 +180,7 @@ class EngineSession:
         if run is None:
             return None
         try:
-            with HeldInterrupts() as interrupts:
-                run.call = interrupts.interruptible(run.call)
-                self._show_run(session, run)
+            self._show_run(session, run)
         except LensError as error:
             missing = _tests(run.total - len(self._shown))
             raise session.Interrupted(
@@ -173,6 +198,8 @@ class EngineSession:
 
     def _show_run(self, session: pytest.Session, run: Run) -> None:
         try:
+            if self._is_interrupted:
+                raise KeyboardInterrupt
             is_stopping = False
             for event in run:
                 if event["event"] == "testOutcome":
@@ -279,8 +306,18 @@ class EngineSession:
 
     def _close(self) -> None:
         engine, self._engine, self._run = self._engine, None, None
-        if engine is not None:
-            engine.close()
+        try:
+            if engine is not None:
+                engine.close()
+        finally:
+            self._interrupts.release()
+
+
+def _beginning(run: Run) -> messages.RunStartedEvent | None:
+    for event in run:
+        if event["event"] == "runStarted":
+            return event
+    return None
 
 
 def _tests(count: int) -> str:

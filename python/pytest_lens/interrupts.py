@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any, Callable, TypeVar
 
 Result = TypeVar("Result")
 
 
 class HeldInterrupts:
-    """Holds the first Ctrl-C of the ``with`` block back until the next call that is interruptible.
+    """Between `hold` and `release`, the first Ctrl-C waits for the next interruptible call.
 
     A second Ctrl-C raises at once: a plugin's hook may hang. Where Ctrl-C has another handler than
     Python's, or outside of the main thread, nothing is held.
@@ -23,32 +23,28 @@ class HeldInterrupts:
         self._came = False
         self._is_installed = False
 
-    def __enter__(self) -> HeldInterrupts:
+    def hold(self) -> None:
+        """Hold Ctrl-C back from now on."""
         is_main = threading.current_thread() is threading.main_thread()
         if is_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, self._on_interrupt)
             self._is_installed = True
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        raised: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def release(self) -> None:
+        """Let Ctrl-C raise at once, as before; one that was held back raises now."""
         if self._is_installed:
+            self._is_installed = False
             with contextlib.suppress(ValueError):  # the interpreter ends
                 signal.signal(signal.SIGINT, signal.default_int_handler)
-        if kind is None:
-            self._raise_held()
+        self._raise_held()
 
     def interruptible(self, call: Callable[..., Result]) -> Callable[..., Result]:
         """Return ``call`` as one that Ctrl-C ends; a Ctrl-C that was held back raises first."""
 
         def wait(*args: Any) -> Result:
-            self._raise_held()
             self._is_held = False
             try:
+                self._raise_held()
                 return call(*args)
             finally:
                 self._is_held = True

@@ -270,19 +270,76 @@ def test_a_ctrl_c_while_an_outcome_is_shown_does_not_lose_it(world: World) -> No
                 if os.getpid() == int(os.environ["PYTEST_PID"]) and report.when == "call":
                     os.kill(os.getpid(), signal.SIGINT)
             """,
-            "test_a.py": """
-            import time
+            "test_a.py": QUICK_AND_ENDLESS,
+        }
+    )
+    ended = pytest_run_with_pid(world)
+    assert ended.returncode == 2, ended.stdout
+    assert "KeyboardInterrupt" in ended.stdout and "1 passed" in ended.stdout
 
-            def test_quick(): pass
-            def test_endless(): time.sleep(600)
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "",
+        "session = pytest_lens.engine_session.EngineSession\n"
+        "plain = session._show_collection\n"
+        "session._show_collection = lambda *args: (interrupt(), plain(*args))\n",
+        "session = pytest_lens.engine_session.EngineSession\n"
+        "plain = session._start\n"
+        "session._start = lambda self: (plain(self), setattr(self, '_run', None), interrupt())\n",
+    ],
+    ids=["between the hooks", "before the collection is shown", "before the run is known"],
+)
+def test_a_ctrl_c_soon_after_the_start_loses_no_outcome(world: World, before: str) -> None:
+    world.write(
+        {
+            "conftest.py": """
+            import os
+
+            if os.getpid() == int(os.environ["PYTEST_PID"]):
+                def pytest_collection_finish(session):
+                    import __main__
+                    __main__.interrupt()
             """,
+            "test_a.py": QUICK_AND_ENDLESS,
         }
     )
     program = (
-        "import os, sys, pytest; os.environ['PYTEST_PID'] = str(os.getpid());"
+        "import pathlib, signal, time, pytest_lens.engine_session\n"
+        "def interrupt(already=[]):\n"
+        "    if already: return\n"
+        "    already.append(True)\n"
+        f"    until = time.monotonic() + {DEADLINE}\n"
+        "    while not pathlib.Path('running').exists():\n"
+        "        assert time.monotonic() < until\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        f"{before}"
+    )
+    ended = pytest_run_with_pid(world, program)
+    assert ended.returncode == 2, ended.stdout
+    assert "KeyboardInterrupt" in ended.stdout and "1 passed" in ended.stdout
+
+
+QUICK_AND_ENDLESS = """
+import pathlib, time
+
+def test_quick(): pass
+
+def test_endless():
+    pathlib.Path("running").touch()
+    time.sleep(600)
+"""
+
+
+def pytest_run_with_pid(world: World, before: str = "") -> subprocess.CompletedProcess[str]:
+    """Run pytest on an engine; its hooks know its own process by `PYTEST_PID`."""
+    program = (
+        "import os, sys, pytest; os.environ['PYTEST_PID'] = str(os.getpid())\n"
+        f"{before}\n"
         "sys.exit(pytest.main(['--color=no', '--lens', '-n', '1']))"
     )
-    ended = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", program],
         cwd=world.root,
         env=world.env,
@@ -291,8 +348,6 @@ def test_a_ctrl_c_while_an_outcome_is_shown_does_not_lose_it(world: World) -> No
         timeout=DEADLINE,
         check=False,
     )
-    assert ended.returncode == 2, ended.stdout
-    assert "KeyboardInterrupt" in ended.stdout and "1 passed" in ended.stdout
 
 
 def test_ctrl_c_ends_everything_and_keeps_what_ran(world: World) -> None:
