@@ -100,6 +100,12 @@ fn report(records: &[Record]) -> bool {
     rows.push(row("all", sum, time, ""));
     println!();
     print!("{}", ui::table(&["area", "passed", "failed", "skipped", "time", ""], &rows));
+    // Again: the first time is far above.
+    for record in records {
+        if let Some(problem) = &record.problem {
+            println!("\n{}: {problem}", record.name);
+        }
+    }
     println!("\n{} passed, {} failed", sum.passed, sum.failed);
     sum.failed == 0
 }

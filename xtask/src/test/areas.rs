@@ -166,7 +166,12 @@ fn agents() -> Result<Tally> {
 }
 
 fn bench() -> Result<Tally> {
-    Ok(Tally::of(process::tee(crate::tool("bench", ["--short"])?)?.0.success()))
+    let (status, output) = process::tee(crate::tool("bench", ["--short"])?)?;
+    if !status.success() {
+        let missing: Vec<&str> = output.lines().filter(|line| line.contains(" was not measured: ")).collect();
+        bail!("{status}: {}", missing.join("; "));
+    }
+    Ok(Tally::of(true))
 }
 
 fn fidelity_small() -> Result<Tally> {
