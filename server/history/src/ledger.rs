@@ -424,3 +424,6 @@ impl Test {
         judge(buffer, window)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use pytest_lens_plan::outcome::Outcome;
 use tempfile::TempDir;
 
 /// The deadline for anything; nothing comes near it.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 
 pub(crate) struct Home {
     pub folder: TempDir,
