@@ -261,6 +261,20 @@ mod tests {
         fs::write(path, text).unwrap();
     }
 
+    /// Writes in a tick of its own, apart from a run's beginning and end, need this before and after.
+    fn next_tick() {
+        let now = SystemTime::now();
+        while disk_time() <= now {
+            std::hint::spin_loop();
+        }
+    }
+
+    /// The files that count, with slashes.
+    fn names(prints: &Fingerprints, root: &Path) -> Vec<String> {
+        let code = prints.code(root, b"");
+        code.files().keys().map(|path| path.to_string_lossy().replace('\\', "/")).collect()
+    }
+
     #[test]
     fn only_what_git_knows_of_counts() {
         let root = tempfile::tempdir().unwrap();
@@ -366,13 +380,6 @@ mod tests {
         write(root, "a.py", "1");
         let first = prints.of(root);
         let running = prints.run_begins();
-        // Written in a tick of its own, apart from the run's beginning and end.
-        let next_tick = || {
-            let now = SystemTime::now();
-            while disk_time() <= now {
-                std::hint::spin_loop();
-            }
-        };
         next_tick();
         write(root, "counter", "1");
         next_tick();
@@ -395,5 +402,165 @@ mod tests {
         let first = prints.of(root.path());
         large.set_len(9 << 30).unwrap();
         assert_ne!(prints.of(root.path()), first);
+    }
+
+    #[test]
+    fn environments_caches_and_leftovers_do_not_count() {
+        let root = tempfile::tempdir().unwrap();
+        let counting = [
+            ".cached/x",
+            ".coverage.d/x",
+            ".coveragerc",
+            ".github/x.yml",
+            "a.log/x",
+            "a.py",
+            "coverage.xml",
+            "env/lib/a.py",
+            "htmlcov.txt",
+            "my_cache/x",
+            "notes.logs",
+            "pkg/node_modules",
+            "pkg/~x",
+        ];
+        let left_out = [
+            ".coverage",
+            ".coverage.host.1",
+            ".git/x",
+            ".hypothesis/x",
+            ".mypy_cache/deep/x",
+            ".nox/x",
+            ".pytest_cache/x",
+            ".tox/x",
+            "a.py~",
+            "a.pyc",
+            "htmlcov/index.html",
+            "node_modules/m/x.js",
+            "out.log",
+            "pkg/.a.py.swp",
+            "pkg/__pycache__/x",
+            "venv/lib/a.py",
+            "venv/pyvenv.cfg",
+        ];
+        for name in counting.iter().chain(&left_out) {
+            write(root.path(), name, "");
+        }
+        assert_eq!(names(&Fingerprints::default(), root.path()), counting);
+    }
+
+    #[test]
+    fn git_follows_what_counts_except_variables() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["a.py", "data/x.txt", ".env", "made.txt"] {
+            write(root.path(), name, "");
+        }
+        write(root.path(), ".gitignore", ".env\nmade.txt\n");
+        let code = Fingerprints::default().code(root.path(), b"");
+        let follows = ["a.py", "data/x.txt", ".env", "made.txt", "missing"].map(|name| code.follows(Path::new(name)));
+        assert_eq!(follows, [true, true, false, false, false]);
+        assert_eq!(code.name.len(), 32);
+    }
+
+    #[test]
+    fn sources_and_configuration_are_code() {
+        for name in ["a.py", "a.pyi", "x/__init__.py", "pytest.ini", "x/tox.ini", "pyproject.toml", "pytest-lens.toml"]
+        {
+            assert!(is_code(Path::new(name)), "{name}");
+        }
+        for name in ["a.pyx", "py", "x.py/data", "a.ini", "data.toml", ".env", "conftest.py.txt"] {
+            assert!(!is_code(Path::new(name)), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_run_writes_between_its_beginning_and_its_end() {
+        let at = |seconds: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        let prints = Fingerprints::default();
+        assert!(!prints.was_written_by_a_run(at(1)));
+        prints.runs.lock().unwrap().extend([(at(10), Some(at(20))), (at(30), None)]);
+        let written = [9, 10, 11, 19, 20, 21, 30, 31, 99].map(|seconds| prints.was_written_by_a_run(at(seconds)));
+        assert_eq!(written, [false, false, true, true, false, false, false, true, true]);
+    }
+
+    #[test]
+    fn each_run_has_an_end_of_its_own() {
+        let root = tempfile::tempdir().unwrap();
+        let prints = Fingerprints::default();
+        let (longer, shorter) = (prints.run_begins(), prints.run_begins());
+        drop(shorter);
+        next_tick();
+        write(root.path(), "counter", "1");
+        next_tick();
+        assert!(names(&prints, root.path()).is_empty());
+        drop(longer);
+        assert!(names(&prints, root.path()).is_empty());
+        write(root.path(), "counter", "by hand");
+        assert_eq!(names(&prints, root.path()), ["counter"]);
+    }
+
+    #[test]
+    fn the_times_of_the_last_runs_are_remembered() {
+        let root = tempfile::tempdir().unwrap();
+        let prints = Fingerprints::default();
+        let running = prints.run_begins();
+        next_tick();
+        write(root.path(), "counter", "1");
+        next_tick();
+        drop(running);
+        for _ in 1..RUNS {
+            prints.run_begins();
+        }
+        assert!(names(&prints, root.path()).is_empty());
+        prints.run_begins();
+        assert_eq!(names(&prints, root.path()), ["counter"]);
+    }
+
+    /// Writes a file that has this time afterwards.
+    fn write_at(root: &Path, name: &str, content: &[u8], modified: SystemTime) {
+        let path = root.join(name);
+        fs::write(&path, content).unwrap();
+        fs::File::options().write(true).open(path).unwrap().set_modified(modified).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_got_an_old_time_has_changed_now() {
+        let root = tempfile::tempdir().unwrap();
+        let before = disk_time();
+        write_at(root.path(), "a.py", b"1", before - Duration::from_secs(3600));
+        let code = Fingerprints::default().code(root.path(), b"");
+        assert!(cfg!(not(unix)) || !code.is_unchanged_since(before));
+    }
+
+    #[test]
+    fn only_files_with_another_time_or_size_are_read_again_unless_they_changed_just_now() {
+        let root = tempfile::tempdir().unwrap();
+        let prints = Fingerprints::default();
+        let of = |content: &str, modified: SystemTime| {
+            write_at(root.path(), "a.py", content.as_bytes(), modified);
+            prints.of(root.path())
+        };
+        let old = SystemTime::now() - Duration::from_secs(60);
+        let first = of("1", old);
+        assert_eq!(of("2", old), first);
+        let second = of("2", old - Duration::from_secs(1));
+        assert_ne!(second, first);
+        assert_ne!(of("22", old - Duration::from_secs(1)), second);
+        // A file may change twice in a tick of the disk's clock.
+        let now = SystemTime::now();
+        assert_ne!(of("3", now), of("4", now));
+    }
+
+    #[test]
+    fn data_counts_by_its_content_up_to_a_size() {
+        let root = tempfile::tempdir().unwrap();
+        let prints = Fingerprints::default();
+        let now = SystemTime::now();
+        let of = |size: u64, byte: u8, modified: SystemTime| {
+            write_at(root.path(), "data.bin", &vec![byte; usize::try_from(size).unwrap()], modified);
+            prints.of(root.path())
+        };
+        assert_ne!(of(LARGE, 1, now), of(LARGE, 2, now));
+        let larger = of(LARGE + 1, 1, now);
+        assert_eq!(of(LARGE + 1, 2, now), larger);
+        assert_ne!(of(LARGE + 1, 2, now + Duration::from_secs(1)), larger);
     }
 }

@@ -379,6 +379,8 @@ fn unpacked(bytes: &[u8]) -> Vec<i64> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn function(path: &str, name: &str, fingerprint: u64) -> Input {
@@ -449,5 +451,102 @@ mod tests {
         assert!(error.contains("every test counts as affected"), "{error}");
         other.write("g", 1, &[], &[("t".into(), vec![])]).unwrap();
         assert_eq!(other.read().unwrap().tests.len(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn any_numbers_survive_packing(numbers in prop::collection::btree_set(0..=i64::MAX, 0..40)) {
+            let sorted: Vec<i64> = numbers.iter().copied().collect();
+            let mixed: Vec<i64> = sorted.iter().rev().chain(&sorted).copied().collect();
+            prop_assert_eq!(unpacked(&packed(mixed)), sorted);
+        }
+
+        #[test]
+        fn any_bytes_can_be_unpacked(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+            unpacked(&bytes);
+        }
+    }
+
+    #[test]
+    fn near_numbers_take_one_byte_each() {
+        let numbers: Vec<i64> = (1..=100).map(|number| number * 127).collect();
+        assert_eq!(packed(numbers).len(), 100);
+        assert_eq!(packed(vec![128]), [0x80, 1]);
+    }
+
+    /// Adds inputs that no test uses.
+    fn add_unused(folder: &tempfile::TempDir, start: i64, count: i64) {
+        let connection = Connection::open(folder.path().join("history/x.inputs")).unwrap();
+        let sql = "WITH RECURSIVE numbers(n) AS (SELECT ?1 UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < ?1 + ?2)
+                   INSERT INTO inputs(kind, path, name, fingerprint) SELECT 0, 'unused.py', 'f', n FROM numbers";
+        assert_eq!(connection.execute(sql, [start, count]).unwrap(), usize::try_from(count).unwrap());
+    }
+
+    #[test]
+    fn unused_inputs_are_removed_when_there_are_many() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(&folder);
+        let inputs = [function("a.py", "f", 1), function("a.py", "g", 2), function("a.py", "h", 3)];
+        let record = || {
+            store.write("g", 1, &inputs, &[("t::a".into(), vec![0, 1]), ("t::b".into(), vec![1, 2])]).unwrap();
+            i64::try_from(store.read().unwrap().inputs.len()).unwrap()
+        };
+        assert_eq!(record(), 3);
+        // A new file had none.
+        add_unused(&folder, 0, MAX_GROWTH - 4);
+        assert_eq!(record(), MAX_GROWTH - 1, "there may be so many");
+        add_unused(&folder, MAX_GROWTH, 1);
+        assert_eq!(record(), 3);
+        // The next time is counted from these three.
+        add_unused(&folder, 0, MAX_GROWTH - 1);
+        assert_eq!(record(), MAX_GROWTH + 2);
+        add_unused(&folder, MAX_GROWTH, 1);
+        assert_eq!(record(), 3);
+        let read = store.read().unwrap();
+        assert_eq!(inputs_of(&read, "t::a"), [&inputs[0], &inputs[1]]);
+        assert_eq!(inputs_of(&read, "t::b"), [&inputs[1], &inputs[2]]);
+    }
+
+    #[test]
+    fn a_place_without_an_input_is_no_input() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(&folder);
+        let input = function("a.py", "f", 1);
+        store.write("g", 1, std::slice::from_ref(&input), &[("t".into(), vec![1, 0, 9])]).unwrap();
+        assert_eq!(inputs_of(&store.read().unwrap(), "t"), [&input]);
+    }
+
+    #[test]
+    fn the_newest_records_are_read_whoever_wrote_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let (here, there) = (store(&folder), store(&folder));
+        let write = |store: &InputStore, id: &str| store.write("g", 1, &[], &[(id.into(), vec![])]).unwrap();
+        write(&here, "a");
+        let first = here.read().unwrap();
+        assert!(Arc::ptr_eq(&first, &here.read().unwrap()), "nothing has changed");
+        for (number, store) in [(2, &there), (3, &here), (4, &there)] {
+            write(store, &number.to_string());
+            assert_eq!(here.read().unwrap().tests.len(), number);
+        }
+        here.forget(&["a", "2"]).unwrap();
+        assert_eq!((here.read().unwrap().tests.len(), there.read().unwrap().tests.len()), (2, 2));
+        std::fs::remove_file(folder.path().join("history/x.inputs")).unwrap();
+        assert_eq!(*here.read().unwrap(), AllInputs::default());
+        here.forget(&["3"]).unwrap();
+        assert!(!folder.path().join("history/x.inputs").exists(), "nothing is written without need");
+    }
+
+    #[test]
+    fn the_file_of_a_newer_version_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        store(&folder).write("g", 1, &[], &[("t".into(), vec![])]).unwrap();
+        let connection = Connection::open(folder.path().join("history/x.inputs")).unwrap();
+        connection.pragma_update(None, "user_version", FORMAT + 1).unwrap();
+        let other = store(&folder);
+        assert!(other.read().unwrap_err().contains("every test counts as affected"));
+        assert!(other.write("g", 2, &[], &[("u".into(), vec![])]).is_err());
+        let tests: i64 = connection.query_row("SELECT count(*) FROM tests", [], |row| row.get(0)).unwrap();
+        let format: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+        assert_eq!((tests, format), (1, FORMAT + 1));
     }
 }

@@ -28,8 +28,8 @@ pub struct Keeper {
     /// The file turned out to be damaged while in use: it is checked when it is opened again, and all of memory is
     /// written again.
     is_suspect: bool,
-    /// Number of files that had been set aside when this one was opened: if there are more now, another process found
-    /// it damaged.
+    /// Number of files that had been set aside when this one was opened: if there are more now, a process found it
+    /// damaged.
     set_aside: Option<usize>,
     locked: u32,
     /// The reported trouble is over when the file can be used again.
@@ -152,8 +152,8 @@ impl Keeper {
             ));
         }
         let set_aside = location.set_aside().len();
-        let by_another = self.set_aside.is_some_and(|before| set_aside > before);
-        self.merge(ledger, self.is_suspect || aside.is_some() || by_another, now_ms);
+        let is_replaced = self.set_aside.is_some_and(|before| set_aside > before);
+        self.merge(ledger, self.is_suspect || is_replaced, now_ms);
         (self.is_suspect, self.set_aside) = (false, Some(set_aside));
         Ok(store)
     }
@@ -300,4 +300,29 @@ impl Keeper {
 
 fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::{History, HistoryOptions};
+    use crate::location::Location;
+
+    #[test]
+    fn a_damaged_file_is_opened_again_at_once_but_only_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let location = Location::of(folder.path(), folder.path());
+        let (history, mut keeper) = History::open_with_keeper(location, HistoryOptions::default());
+        let damaged = Trouble::Damaged("torn".into());
+        keeper.is_suspect = true;
+        assert_eq!((keeper.failed(&damaged), history.trouble()), (Some(Duration::ZERO), None));
+        assert_eq!(keeper.failed(&damaged), Some(TROUBLE_PAUSE));
+        assert!(history.trouble().unwrap().contains("is damaged (torn)"));
+        keeper.all_well();
+        assert_eq!((keeper.failed(&damaged), history.trouble()), (Some(Duration::ZERO), None));
+        // One that could not even be opened waits for a person.
+        keeper.all_well();
+        keeper.is_suspect = false;
+        assert_eq!((keeper.failed(&damaged), history.trouble().is_some()), (Some(TROUBLE_PAUSE), true));
+    }
 }

@@ -105,4 +105,26 @@ mod tests {
         let name = one.file.file_name().unwrap().to_string_lossy().into_owned();
         assert!(name.starts_with("myrepo-") && name.ends_with(".db"), "{name}");
     }
+
+    #[test]
+    fn a_file_is_set_aside_with_those_next_to_it_or_the_fault_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let location = |name: &str| Location { file: folder.path().join(name), root: folder.path().to_owned() };
+        let fill = |location: &Location, ends: &[&str]| {
+            for end in ends {
+                fs::write(beside(&location.file, end), end).unwrap();
+            }
+        };
+        let short = location("x.db");
+        fill(&short, &["", "-wal"]);
+        let aside = short.put_aside().unwrap();
+        assert_eq!(short.set_aside(), [aside.clone()]);
+        assert_eq!(fs::read(beside(&aside, "-wal")).unwrap(), b"-wal");
+        assert!(!short.file.exists() && !beside(&short.file, "-wal").exists());
+        // Of this one, the new name is as long as a name may be, and that of its log is longer.
+        let long = location(&"x".repeat(255 - ".damaged-".len() - 13));
+        fill(&long, &["", "-wal"]);
+        assert!(long.put_aside().is_err());
+        assert_eq!(short.put_aside().map_err(|error| error.kind()), Err(io::ErrorKind::NotFound));
+    }
 }

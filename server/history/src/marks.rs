@@ -139,3 +139,48 @@ pub(crate) fn add(writing: &Connection, marks: &Marks) -> Result<Marks, rusqlite
     }
     Ok(all)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(number: usize) -> Arc<str> {
+        format!("{number:04}").into()
+    }
+
+    #[test]
+    fn the_newest_moments_are_kept() {
+        let mut marks = Marks::default();
+        // The oldest one is neither the first by name nor the first to come.
+        let at_ms = |number: usize| if number == 7 { 1 } else { 10 + u64::try_from(number).unwrap() };
+        for number in 0..NAMES {
+            marks.ask(name(number), at_ms(number));
+            marks.note_broken(name(number), at_ms(number));
+        }
+        let known = |marks: &Marks, number: usize| {
+            let broken = marks.broken().find(|(file, _)| **file == name(number)).map(|(_, at_ms)| at_ms);
+            (marks.first_asked_ms(&name(number)), broken)
+        };
+        assert_eq!((marks.broken().count(), known(&marks, 7)), (NAMES, (Some(1), Some(1))));
+        for (number, gone) in [(NAMES, 7), (NAMES + 1, 0)] {
+            marks.ask(name(number), at_ms(number));
+            marks.note_broken(name(number), at_ms(number));
+            assert_eq!(marks.broken().count(), NAMES);
+            assert_eq!((known(&marks, gone), known(&marks, 1)), ((None, None), (Some(11), Some(11))));
+            assert_eq!(known(&marks, number), (Some(at_ms(number)), Some(at_ms(number))));
+        }
+    }
+
+    #[test]
+    fn all_processes_keep_the_same_of_equal_moments() {
+        let numbers: Vec<usize> = (0..NAMES + 20).collect();
+        let marks = |numbers: &mut dyn Iterator<Item = &usize>| {
+            let mut marks = Marks::default();
+            numbers.for_each(|number| marks.ask(name(*number), 5));
+            marks
+        };
+        let (forwards, backwards) = (marks(&mut numbers.iter()), marks(&mut numbers.iter().rev()));
+        assert_eq!(forwards, backwards);
+        assert!(!forwards.add_to(&backwards));
+    }
+}

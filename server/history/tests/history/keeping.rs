@@ -50,6 +50,20 @@ fn what_did_not_run_is_left_out() {
 }
 
 #[test]
+fn an_empty_history_says_so_and_where_it_is() {
+    let home = Home::new();
+    let history = home.open();
+    assert_eq!((history.is_empty(), history.len(), history.last_started_ms("a")), (true, 0, None));
+    let recorded = run(1, None, "a. b.");
+    history.record(recorded.clone());
+    assert_eq!((history.is_empty(), history.len()), (false, 2));
+    assert_eq!(history.last_started_ms("a"), Some(recorded.started_ms));
+    assert_eq!((history.holds(recorded.uid), history.holds(Uid::new())), (true, false));
+    let told = format!("{history:?}");
+    assert!(told.starts_with("History") && told.contains(&format!("{:?}", home.location())), "{told}");
+}
+
+#[test]
 fn an_old_report_that_comes_late_is_put_where_it_belongs() {
     let home = Home::new();
     let history = home.open();

@@ -10,3 +10,7 @@ mod keeping;
 mod reasons;
 #[cfg(test)]
 mod sharing;
+#[cfg(test)]
+mod threads;
+#[cfg(test)]
+mod turns;

@@ -1,8 +1,10 @@
 //! Several processes, one file.
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
-use pytest_lens_history::{Changed, History};
+use pytest_lens_history::{Attempt, Changed, Failure, History, Run, Source, Uid};
+use pytest_lens_plan::outcome::Outcome;
+use rusqlite::Connection;
 
 use crate::common::{DEADLINE, Home, recent, run, until};
 
@@ -106,4 +108,53 @@ fn who_does_not_listen_any_more_is_told_no_more() {
     history.record(run(2, None, "a."));
     assert!(heard.recv_timeout(DEADLINE).is_ok());
     assert_eq!(heard.recv_timeout(DEADLINE), Err(mpsc::RecvTimeoutError::Disconnected));
+}
+
+#[test]
+fn a_run_comes_from_another_process_as_it_was_recorded() {
+    let home = Home::new();
+    let (here, there) = (home.open(), home.open());
+    let (told, heard) = mpsc::channel();
+    here.listen(move |changed| told.send(changed.clone()).is_ok());
+    let imported = Run { is_imported: true, ..run(9, None, "a. b.") };
+    let of = |source| Run { source, ..run(source as u64, Some("code"), "a. bF as") };
+    let mut runs = [Source::Cli, Source::Editor, Source::Agent, Source::Ci].map(of).to_vec();
+    runs.push(Run { source: Source::Ci, ..imported });
+    for mut run in runs {
+        for outcome in Outcome::ALL.into_iter().filter(|outcome| *outcome != Outcome::NotRun) {
+            let failure = outcome.is_failure().then(|| Arc::new(Failure::new(outcome.as_str(), None)));
+            let id = format!("c{}", outcome.as_str()).into();
+            run.attempts.push(Attempt { id, outcome, attempt: 3, duration_ms: 1234.567, failure });
+        }
+        there.record(run.clone());
+        let Changed::Elsewhere(mut others) = heard.recv_timeout(DEADLINE).unwrap() else { panic!("it is told") };
+        assert_eq!(others.len(), 1);
+        let order = |attempts: &mut Vec<Attempt>| attempts.sort_by_key(|attempt| (attempt.id.clone(), attempt.attempt));
+        let found = Arc::make_mut(&mut others[0]);
+        order(&mut found.attempts);
+        order(&mut run.attempts);
+        assert_eq!(*found, run);
+        let ids = ["a", "cpassed", "x"];
+        assert_eq!(here.durations_ms(ids.into_iter()), there.durations_ms(ids.into_iter()));
+    }
+}
+
+#[test]
+fn a_run_of_a_service_with_a_code_that_an_older_version_wrote_is_of_this_machine() {
+    let home = Home::new();
+    let history = home.open();
+    let (with, without) = (run(10, Some("code"), "a. b."), run(20, None, "bF"));
+    history.record(with.clone());
+    history.record(without.clone());
+    assert!(history.flush(DEADLINE));
+    drop(history);
+    let connection = Connection::open(home.file()).unwrap();
+    assert_eq!(connection.execute("UPDATE runs SET source = 'ci'", []).unwrap(), 2);
+    let again = home.open();
+    assert_eq!(
+        ["a", "b", "c"].map(|id| again.last_started_ms(id)),
+        [Some(with.started_ms), Some(with.started_ms), None]
+    );
+    assert_eq!((again.last_outcomes().len(), recent(&again, "b")), (2, ".F".into()));
+    assert_eq!((again.holds(without.uid), again.holds(Uid::new())), (true, false));
 }
