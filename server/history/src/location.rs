@@ -118,7 +118,7 @@ mod tests {
         let short = location("x.db");
         fill(&short, &["", "-wal"]);
         let aside = short.put_aside().unwrap();
-        assert_eq!(short.set_aside(), [aside.clone()]);
+        assert_eq!(short.set_aside(), std::slice::from_ref(&aside));
         assert_eq!(fs::read(beside(&aside, "-wal")).unwrap(), b"-wal");
         assert!(!short.file.exists() && !beside(&short.file, "-wal").exists());
         // Of this one, the new name is as long as a name may be, and that of its log is longer.

@@ -154,6 +154,14 @@ fn an_older_failure_that_comes_late_does_not_replace_a_newer_one() {
     let last = ledger.last_outcomes().remove(0);
     assert_eq!((reasons(&ledger), last.attempt.attempt), (vec!["a at 7".into()], 2));
     assert!(last.attempt.failure.is_some());
+    // Beyond the largest number that is kept, attempts share it; the last one counts.
+    let mut many = run(9, "aF");
+    let last = many.attempts[0].clone();
+    let numbered =
+        |(attempt, why)| Attempt { attempt, failure: Some(Arc::new(Failure::new(why, None))), ..last.clone() };
+    many.attempts = [(70_000, "first"), (80_000, "last")].map(numbered).to_vec();
+    ledger.add(&many, None);
+    assert_eq!(ledger.last_outcomes().remove(0).attempt.failure.unwrap().message.as_ref(), "last");
 }
 
 #[test]

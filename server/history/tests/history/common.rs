@@ -8,7 +8,7 @@ use pytest_lens_history::{Attempt, History, HistoryOptions, Limits, Location, Ru
 use pytest_lens_plan::outcome::Outcome;
 use tempfile::TempDir;
 
-/// The deadline for anything; nothing comes near it.
+/// The deadline for anything; nothing comes near it. It is shorter than the time after which a mutant counts as hanging.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 
 pub(crate) struct Home {
