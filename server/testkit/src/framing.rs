@@ -3,9 +3,15 @@
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::io::{BufRead, Write};
+use std::time::Instant;
 
 /// Reads one message; `None` at the end of the stream. An error names the fault of the frame.
 pub fn read_frame(reader: &mut impl BufRead) -> Result<Option<Value>> {
+    Ok(read_timed_frame(reader)?.map(|(message, _)| message))
+}
+
+/// The same, with the time at which the last byte was read, before the message was parsed.
+pub(crate) fn read_timed_frame(reader: &mut impl BufRead) -> Result<Option<(Value, Instant)>> {
     let mut length = None;
     let mut is_first = true;
     loop {
@@ -31,8 +37,9 @@ pub fn read_frame(reader: &mut impl BufRead) -> Result<Option<Value>> {
     let length = length.context("a frame without Content-Length")?;
     let mut body = vec![0; length];
     reader.read_exact(&mut body).context("the stream ends within a body")?;
+    let at = Instant::now();
     let value = serde_json::from_slice(&body).context("the body is no JSON")?;
-    Ok(Some(value))
+    Ok(Some((value, at)))
 }
 
 /// Writes one message, whole, and flushes it.

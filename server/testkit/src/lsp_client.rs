@@ -4,7 +4,7 @@
 //! requests at once, so that a server never hangs on a busy client. Every wait has a deadline, and an error names the
 //! expected message and those that came instead.
 
-use crate::framing::{read_frame, write_frame};
+use crate::framing::{read_timed_frame, write_frame};
 use crate::server_requests::answer;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
@@ -56,7 +56,7 @@ type Answer = Result<Value, ResponseError>;
 const METHOD_NOT_FOUND: i64 = -32601;
 
 enum Incoming {
-    Response(i64, Answer),
+    Response(i64, Answer, Instant),
     Call(Message),
     /// A request that no editor knows.
     Unknown(String),
@@ -70,7 +70,8 @@ pub struct LspClient {
     child: Option<Child>,
     writer: Writer,
     incoming: Receiver<Incoming>,
-    answers: HashMap<i64, Answer>,
+    /// With the times at which they came.
+    answers: HashMap<i64, (Answer, Instant)>,
     messages: VecDeque<Message>,
     settings: Arc<Mutex<Value>>,
     stderr: Arc<Mutex<String>>,
@@ -179,10 +180,16 @@ impl LspClient {
 
     /// Waits for the answer to the request of that id.
     pub fn response(&mut self, id: i64) -> Result<Value> {
+        Ok(self.timed_response(id)?.0)
+    }
+
+    /// The same, with the time at which the answer's last byte was read: how long this client then took to parse it is
+    /// not the server's time.
+    pub fn timed_response(&mut self, id: i64) -> Result<(Value, Instant)> {
         let end = Instant::now() + self.deadline;
         loop {
-            if let Some(answer) = self.answers.remove(&id) {
-                return Ok(answer?);
+            if let Some((answer, at)) = self.answers.remove(&id) {
+                return Ok((answer?, at));
             }
             self.receive(end, || format!("the answer to request {id}"))?;
         }
@@ -272,7 +279,7 @@ impl LspClient {
 
     /// Errors that the test did not take, as answers or as messages for the user.
     fn check_errors_were_seen(&self) -> Result<()> {
-        let answers = self.answers.values().filter_map(|answer| answer.as_ref().err().map(ToString::to_string));
+        let answers = self.answers.values().filter_map(|(answer, _)| answer.as_ref().err().map(ToString::to_string));
         let is_error = |message: &&Message| message.method == "window/showMessage" && message.params["type"] == 1;
         let shown = self.messages.iter().filter(is_error).map(|message| message.params["message"].to_string());
         let errors: Vec<String> = answers.chain(shown).collect();
@@ -302,8 +309,8 @@ impl LspClient {
     fn poll(&mut self, until: Instant) -> Result<bool> {
         let wait = until.saturating_duration_since(Instant::now());
         match self.incoming.recv_timeout(wait) {
-            Ok(Incoming::Response(id, answer)) => {
-                self.answers.insert(id, answer);
+            Ok(Incoming::Response(id, answer, at)) => {
+                self.answers.insert(id, (answer, at));
                 Ok(true)
             }
             Ok(Incoming::Call(message)) => {
@@ -345,12 +352,11 @@ impl Drop for LspClient {
 /// Reads the server's messages until the end, and answers its requests.
 fn listen(mut reader: impl BufRead, sender: &Sender<Incoming>, writer: &Writer, settings: &Mutex<Value>) {
     let reason = loop {
-        let mut message = match read_frame(&mut reader) {
-            Ok(Some(message)) => message,
+        let (mut message, at) = match read_timed_frame(&mut reader) {
+            Ok(Some(read)) => read,
             Ok(None) => break "it closed its output".to_owned(),
             Err(error) => break format!("it broke the framing: {error:#}"),
         };
-        let at = Instant::now();
         let incoming = match message["method"].as_str().map(str::to_owned) {
             Some(method) => {
                 let id = message.get("id").cloned();
@@ -372,7 +378,7 @@ fn listen(mut reader: impl BufRead, sender: &Sender<Incoming>, writer: &Writer, 
                     Incoming::Call(Message { method, params: message["params"].take(), id, at })
                 }
             }
-            None => Incoming::Response(message["id"].as_i64().unwrap_or(-1), response(message)),
+            None => Incoming::Response(message["id"].as_i64().unwrap_or(-1), response(message), at),
         };
         if sender.send(incoming).is_err() {
             return;
@@ -408,6 +414,7 @@ pub fn file_uri(path: &Path) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::framing::read_frame;
     use std::os::unix::net::UnixStream;
 
     /// A client and the server's end of its connection.

@@ -48,6 +48,23 @@ pub(crate) fn resident(process: u32) -> Result<f64> {
     megabytes(&format!("/proc/{process}/status"), "VmRSS:")
 }
 
+/// A process is at rest when it has used no processor for this long: several times the server's longest pause after an
+/// edit.
+const REST: Duration = Duration::from_secs(1);
+
+/// Waits until a process is at rest; returns the processor time that it has used.
+pub(crate) fn at_rest(process: u32) -> Result<Duration> {
+    let mut used = processor_time(process)?;
+    loop {
+        std::thread::sleep(REST);
+        let now = processor_time(process)?;
+        if now == used {
+            return Ok(now);
+        }
+        used = now;
+    }
+}
+
 fn megabytes(file: &str, field: &str) -> Result<f64> {
     let text = fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?;
     let line = text.lines().find_map(|line| line.strip_prefix(field));

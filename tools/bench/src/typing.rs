@@ -1,6 +1,6 @@
 //! From a key to fresh lenses in a large file, and what a file of 2 MB costs whose edits come faster than they are read.
 
-use super::processes::processor_time;
+use super::processes::at_rest;
 use super::projects::Generated;
 use super::{Bench, Figure, median, milliseconds, percentile_99};
 use anyhow::{Context, Result, bail};
@@ -18,9 +18,6 @@ const IN_A_ROW: usize = 10;
 
 /// Edits that are queued at once.
 const EDITS: usize = 200;
-
-/// The server is idle when it has used no processor for this long: several times its longest pause after an edit.
-const IDLE: Duration = Duration::from_secs(1);
 
 /// Both files, in one server.
 pub(crate) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
@@ -44,12 +41,11 @@ fn keys(bench: &Bench, client: &mut LspClient, project: &Generated) -> Result<Fi
     for key in 0..warm_up + keys {
         let start = Instant::now();
         file.type_key(client)?;
-        let lenses = file.lenses(client)?;
-        let took = start.elapsed();
+        let (lenses, arrived) = file.lenses(client)?;
         file.check(&lenses)?;
         client.take_messages();
         if key >= warm_up {
-            times.push(took);
+            times.push(arrived - start);
         }
     }
     let typical = format!("{:.1} ms (median)", milliseconds(median(times.clone())));
@@ -67,15 +63,15 @@ fn queue(bench: &Bench, client: &mut LspClient, project: &Generated) -> Result<V
     file.lenses(client)?;
     let (mut times, mut used) = (Vec::new(), Duration::ZERO);
     for _ in 0..rounds {
-        let before = idle(server)?;
+        let before = at_rest(server)?;
         let start = Instant::now();
         for _ in 0..EDITS {
             file.type_key(client)?;
         }
-        let lenses = file.lenses(client)?;
-        times.push(start.elapsed());
+        let (lenses, arrived) = file.lenses(client)?;
+        times.push(arrived - start);
         file.check(&lenses)?;
-        used += idle(server)? - before;
+        used += at_rest(server)? - before;
         client.take_messages();
     }
     let size = file.bytes as f64 / 1e6;
@@ -84,19 +80,6 @@ fn queue(bench: &Bench, client: &mut LspClient, project: &Generated) -> Result<V
         Figure::limit(format!("{EDITS} queued edits of {size:.1} MB: the server's processor time"), used, 100.0, "ms"),
         Figure::limit("the same: lenses of the last edit", milliseconds(median(times)), None::<f64>, "ms"),
     ])
-}
-
-/// The processor time that the server has used, once it uses no more.
-fn idle(server: u32) -> Result<Duration> {
-    let mut used = processor_time(server)?;
-    loop {
-        std::thread::sleep(IDLE);
-        let now = processor_time(server)?;
-        if now == used {
-            return Ok(now);
-        }
-        used = now;
-    }
 }
 
 /// An open file of many tests. Keys go to the end of the name of the test in its middle.
@@ -145,8 +128,10 @@ impl LargeFile {
         client.notify("textDocument/didChange", json!({"textDocument": document, "contentChanges": [change]}))
     }
 
-    fn lenses(&self, client: &mut LspClient) -> Result<Value> {
-        client.request("textDocument/codeLens", json!({"textDocument": {"uri": self.uri}}))
+    /// The lenses, and the time at which they had arrived.
+    fn lenses(&self, client: &mut LspClient) -> Result<(Value, Instant)> {
+        let request = client.send("textDocument/codeLens", json!({"textDocument": {"uri": self.uri}}))?;
+        client.timed_response(request)
     }
 
     /// Lenses of an older text would be no lenses worth measuring.
