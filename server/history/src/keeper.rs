@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::history::{Changed, Shared};
+use crate::history::{Changed, Shared, State};
 use crate::ledger::Ledger;
 use crate::record::{Run, Uid};
 use crate::store::{Store, Written};
@@ -47,15 +47,18 @@ pub enum NextTurn {
     Never,
 }
 
+/// Whether there is nothing to do. While the keeper pauses, runs wait; haste and the end don't.
+fn is_idle(state: &State, pauses: bool) -> bool {
+    !state.is_dropped && !state.hurry && (pauses || state.is_written())
+}
+
 /// Waits for work; `false` if there will never be any.
 fn wait(shared: &Shared, retry: Option<Duration>) -> bool {
     let mut state = shared.state();
     if state.is_dropped && (retry.is_some() || state.is_written()) {
         return false;
     }
-    let is_idle = |state: &mut crate::history::State| {
-        !state.is_dropped && !state.hurry && (retry.is_some() || state.is_written())
-    };
+    let is_idle = |state: &mut State| is_idle(state, retry.is_some());
     match retry.or(shared.options.watch) {
         Some(limit) => {
             let waited = shared.wake.wait_timeout_while(state, limit, is_idle);
@@ -307,6 +310,20 @@ mod tests {
     use super::*;
     use crate::history::{History, HistoryOptions};
     use crate::location::Location;
+
+    #[test]
+    fn the_keeper_rests_without_work_and_while_it_pauses_but_not_if_somebody_waits() {
+        let (none, some) = (State::default, || State { has_marks: true, ..State::default() });
+        let hurried = |state: State| State { hurry: true, ..state };
+        let ended = |state: State| State { is_dropped: true, ..state };
+        for pauses in [true, false] {
+            assert!(is_idle(&none(), pauses));
+            assert_eq!(is_idle(&some(), pauses), pauses);
+            for state in [hurried(none()), hurried(some()), ended(none()), ended(some())] {
+                assert!(!is_idle(&state, pauses));
+            }
+        }
+    }
 
     #[test]
     fn a_damaged_file_is_opened_again_at_once_but_only_once() {
