@@ -180,6 +180,7 @@ fn a_failure_belongs_to_the_attempt_of_its_row() {
     };
     assert_eq!(of(10, 1), [vec![true, false], vec![false, false], vec![false]]);
     assert_eq!(of(11, 2), [vec![false, false], vec![false, true], vec![false]]);
+    assert_eq!(of(12, 1), [vec![false, false], vec![false, false], vec![true]]);
     for (row, attempt) in [(12, 2), (13, 1), (9, 2)] {
         assert_eq!(of(row, attempt), [vec![false, false], vec![false, false], vec![false]], "{row} {attempt}");
     }
