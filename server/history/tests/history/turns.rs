@@ -62,6 +62,17 @@ fn only_the_newest_runs_wait_to_be_written() {
 }
 
 #[test]
+fn the_limits_of_memory_hold_before_the_file_is_read() {
+    let mut home = Home::new();
+    home.limits = Limits { per_test: 2, ..Limits::default() };
+    let (history, _keeper) = open(&home);
+    for at in 0..5 {
+        history.record(run(at, None, if at == 3 { "aF" } else { "a." }));
+    }
+    assert_eq!((history.len(), recent(&history, "a")), (2, "F.".into()));
+}
+
+#[test]
 fn moments_wait_to_be_written() {
     let home = Home::new();
     let (history, mut keeper) = open(&home);
