@@ -52,7 +52,8 @@ class Recorded:
             self.first.append(test)
 
 
-def _recorded(project: Project, files: dict[str, str], **options: object) -> Recorded:
+def recorded(project: Project, files: dict[str, str], **options: object) -> Recorded:
+    """Run all tests of a project in one runner, and return their records."""
     engine: Engine = project(files)
     base = engine.base()
     base.wait("ready")
@@ -66,7 +67,7 @@ def _recorded(project: Project, files: dict[str, str], **options: object) -> Rec
 
 
 def test_functions_are_recorded_for_each_test(project: Project) -> None:
-    found = _recorded(
+    found = recorded(
         project,
         {
             "pkg/__init__.py": "",
@@ -97,7 +98,7 @@ def test_functions_are_recorded_for_each_test(project: Project) -> None:
 
 
 def test_calls_lead_from_a_kept_result_to_the_functions_that_made_it(project: Project) -> None:
-    found = _recorded(
+    found = recorded(
         project,
         {
             "core.py": CORE,
@@ -119,7 +120,7 @@ def test_calls_lead_from_a_kept_result_to_the_functions_that_made_it(project: Pr
 
 
 def test_every_function_that_reads_a_variable_depends_on_it(project: Project) -> None:
-    found = _recorded(
+    found = recorded(
         project,
         {
             "core.py": """
@@ -143,7 +144,7 @@ def test_every_function_that_reads_a_variable_depends_on_it(project: Project) ->
 def test_a_test_function_that_runs_again_has_called_all_that_its_earlier_tests_used(
     project: Project,
 ) -> None:
-    found = _recorded(
+    found = recorded(
         project,
         {
             "core.py": CORE,
@@ -169,7 +170,7 @@ def test_a_test_function_that_runs_again_has_called_all_that_its_earlier_tests_u
 
 
 def test_fixtures_belong_to_every_test_that_uses_them(project: Project) -> None:
-    found = _recorded(
+    found = recorded(
         project,
         {
             "core.py": CORE + "def later(): pass\ndef asked(): pass\n",
@@ -212,7 +213,7 @@ def test_fixtures_belong_to_every_test_that_uses_them(project: Project) -> None:
 
 
 def test_files_variables_and_what_nobody_can_know(project: Project) -> None:
-    found = _recorded(
+    found = recorded(
         project,
         {
             "core.py": CORE,
@@ -277,7 +278,7 @@ def test_files_variables_and_what_nobody_can_know(project: Project) -> None:
 
 
 def test_threads_that_outlive_a_test_belong_to_later_ones(project: Project) -> None:
-    found = _recorded(
+    found = recorded(
         project,
         {
             "core.py": """
@@ -300,7 +301,7 @@ def test_threads_that_outlive_a_test_belong_to_later_ones(project: Project) -> N
 
 
 def test_data_that_the_import_system_reads_is_the_project_s(project: Project) -> None:
-    found = _recorded(
+    found = recorded(
         project,
         {
             "pkg/__init__.py": "",
@@ -337,7 +338,7 @@ def test_data_that_the_import_system_reads_is_the_project_s(project: Project) ->
 
 
 def test_who_goes_through_all_variables_reads_their_names(project: Project) -> None:
-    found = _recorded(
+    found = recorded(
         project,
         {
             "test_a.py": """
@@ -360,7 +361,7 @@ def test_who_goes_through_all_variables_reads_their_names(project: Project) -> N
 
 
 def test_processes_that_outlive_a_test_belong_to_later_ones(project: Project) -> None:
-    found = _recorded(
+    found = recorded(
         project,
         {
             "core.py": "def work(number): return number * 2",
@@ -388,7 +389,7 @@ def test_processes_that_outlive_a_test_belong_to_later_ones(project: Project) ->
 
 
 def test_a_fixture_that_a_hook_requests_belongs_to_the_test(project: Project) -> None:
-    found = _recorded(
+    found = recorded(
         project,
         {
             "core.py": CORE,
@@ -415,7 +416,7 @@ def test_a_fixture_that_a_hook_requests_belongs_to_the_test(project: Project) ->
 
 
 def test_who_resumes_a_generator_executes_it(project: Project) -> None:
-    found = _recorded(
+    found = recorded(
         project,
         {
             "core.py": """
@@ -452,7 +453,7 @@ def test_who_resumes_a_generator_executes_it(project: Project) -> None:
 
 
 def test_a_kept_result_belongs_to_whoever_names_it(project: Project) -> None:
-    found = _recorded(
+    found = recorded(
         project,
         {
             "core.py": """
@@ -508,7 +509,7 @@ def test_a_kept_result_belongs_to_whoever_names_it(project: Project) -> None:
     assert ("core.py:Settings.values", "core.py:make") in found.calls
     assert called("test_method") == set(), "a method is executed at each call"
     assert called("test_table") == {"core.py:Settings.table"}
-    assert called("test_own") == {"core.py:Settings.by_own"}
+    assert called("test_own") == {"core.py:Settings.by_own", "core.py:Own.__get__"}
     assert called("test_renamed") == {"core.py:Settings.<lambda>"}
     assert called("test_map") == {"core.py:square"}
     assert called("test_partial") == {"core.py:cube"}
@@ -517,7 +518,7 @@ def test_a_kept_result_belongs_to_whoever_names_it(project: Project) -> None:
 
 
 def test_modules_that_were_imported_by_a_computed_name(project: Project) -> None:
-    found = _recorded(
+    found = recorded(
         project,
         {
             "package/__init__.py": """
@@ -571,4 +572,4 @@ def test_nothing_is_recorded_unless_the_engine_asks(project: Project) -> None:
             assert "lens" not in os.environ.encodekey.__module__
         """
     }
-    assert _recorded(project, files, record=False).used == {}
+    assert recorded(project, files, record=False).used == {}

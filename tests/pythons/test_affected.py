@@ -76,6 +76,59 @@ ALL = OF_A | {"test_nothing"}
 ALWAYS = {"test_process"}
 
 
+# Tests and code of whose changes neither git's list nor the imports say all.
+HIDDEN = {
+    "pytest-lens.toml": FILES["pytest-lens.toml"],
+    ".gitignore": "*.local\n__pycache__\n",
+    "pytest.ini": "[pytest]\naddopts = --doctest-glob=*.md\npythonpath = .\n",
+    "pkg/__init__.py": "",
+    "pkg/plugins/__init__.py": "",
+    "pkg/plugins/plain.py": "from pkg import low\ndef f():\n    return low.LIMIT\n",
+    "pkg/low.py": "LIMIT = 1\n",
+    "pkg/registry.py": """
+        import importlib, pkgutil
+        from . import plugins
+        def all():
+            found = pkgutil.iter_modules(plugins.__path__, plugins.__name__ + ".")
+            return [importlib.import_module(module.name).f() for module in found]
+    """,
+    "pkg/tool.py": "def run():\n    return 1\n",
+    "helper.py": """
+        import subprocess, sys
+        def start(*words):
+            return subprocess.run([sys.executable, *words], check=True)
+    """,
+    "docs/guide.md": ">>> 1\n1\n",
+    "cases.local": "one",
+    "conftest.py": """
+        def pytest_generate_tests(metafunc):
+            if "case" in metafunc.fixturenames:
+                metafunc.parametrize("case", open("cases.local").read().split())
+    """,
+    "test_plugins.py": """
+        from pkg import registry
+        def test_plugins(): assert registry.all() == [1]
+    """,
+    "test_plain.py": """
+        from pkg.plugins import plain
+        def test_plain(): assert plain.f
+    """,
+    "test_tool.py": """
+        from helper import start
+        def test_tool(): start("-m", "pkg.tool")
+    """,
+    "test_cases.py": "def test_case(case): assert case\n",
+    "test_skip.py": """
+        import os, pytest
+        def test_skip():
+            if not os.environ.get("SLOW"): pytest.skip("slow")
+        @pytest.mark.xfail(strict=True)
+        def test_xfail(): assert open("cases.local").read() == "none"
+        def test_style(): assert all(map(open, __import__("glob").glob("docs/*.md")))
+        def test_none(): pass
+    """,
+}
+
 # Two projects in one repository; the tests of one execute code of the other.
 NESTED = {
     "pytest-lens.toml": 'runOnSave = "affected"\n',
@@ -383,3 +436,41 @@ def test_nobody_knows_what_a_folder_held_that_changed_during_the_run(tmp_path: P
     assert "test_listed" in project.affected()
     assert project.run().returncode == 0
     assert "test_listed" not in project.affected()
+
+
+@pytest.fixture(scope="module")
+def hidden(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return Project(tmp_path_factory.mktemp("hidden"), HIDDEN)
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "expected"),
+    [
+        ("pkg/plugins/plain.py", "low.LIMIT", "-low.LIMIT", {"test_plugins"}),
+        ("pkg/low.py", "LIMIT = 1", "LIMIT = 2", {"test_plugins", "test_plain"}),
+        ("pkg/tool.py", "return 1", "return 2", set()),
+        ("docs/guide.md", "\n1\n", "\n2\n", {"guide.md", "test_style"}),
+    ],
+)
+def test_code_that_no_import_names_and_tests_that_are_no_source_are_followed(
+    hidden: Project, name: str, old: str, new: str, expected: set[str]
+) -> None:
+    found = hidden.affected_by(name, old, new)
+    # Without records the starter of a process may read any file but documents.
+    assert found >= expected | ({"test_tool"} if name.endswith(".py") or RECORDS else set())
+    assert "test_none" not in found or not RECORDS
+    assert "test_case[one]" not in found
+
+
+@pytest.mark.skipif(not RECORDS, reason="nothing is recorded")
+def test_tests_that_never_ran_or_were_skipped_are_affected_by_what_decided_it(
+    hidden: Project,
+) -> None:
+    always = {"test_tool"}
+    assert hidden.affected() == always
+    assert hidden.affected(SLOW="1") == always | {"test_skip"}
+    cases = {"test_case[one]", "test_case[two]"}
+    others = {"guide.md", "test_plugins", "test_plain", "test_skip", "test_style", "test_none"}
+    found = hidden.affected_by("cases.local", "one", "one two")
+    assert found >= always | cases | {"test_xfail"}, "the conftest reads it for each test below"
+    assert found <= always | cases | {"test_xfail"} | others

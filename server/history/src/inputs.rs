@@ -63,11 +63,13 @@ pub enum InputKind {
     Extension = 7,
     /// The existence, size or time of some files.
     Stat = 8,
+    /// Whether a file or folder exists, and of what kind it is.
+    Exists = 9,
 }
 
 impl InputKind {
     /// Every kind.
-    pub const ALL: [InputKind; 9] = [
+    pub const ALL: [InputKind; 10] = [
         InputKind::Function,
         InputKind::File,
         InputKind::Folder,
@@ -77,6 +79,7 @@ impl InputKind {
         InputKind::Network,
         InputKind::Extension,
         InputKind::Stat,
+        InputKind::Exists,
     ];
 }
 

@@ -51,9 +51,8 @@ _STAT_NAMES = frozenset(
     + ("is_file", "is_dir", "is_symlink", "isfile", "isdir", "islink")
     + ("getmtime", "getctime", "getatime")
 )
-# Functions through which everything else gets to lines and texts of sources.
+# Functions through which, and through `linecache.getlines`, all else gets to lines of sources.
 _LINE_READERS = (
-    linecache.getlines,
     linecache.lazycache,
     inspect.findsource,
     inspect.getframeinfo,
@@ -69,6 +68,8 @@ _STARTERS = {
 _RESUMED = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 # The number of calls in a test after which a function is disarmed.
 _OFTEN = 16
+# The number of calls in a test after which a function that gets a name is as any other.
+_MOST_NAMES = 256
 _ID_BITS = 24
 _MASK = (1 << _ID_BITS) - 1
 
@@ -104,6 +105,10 @@ class Executed:
         # The code objects that were executed since the last take, by id: how many calls were seen.
         self._now: dict[int, int] = {}
         self._disarmed: set[int] = set()
+        # Those that get a name, by id, with the calls of the present test: see `named.asked_name`.
+        self._getters: dict[int, int] = {}
+        # The thread in which tests run.
+        self._thread = get_ident()
         self._calls: set[int] = set()
         self._new_calls: set[int] = set()
         # New pairs of inputs besides.
@@ -167,6 +172,8 @@ class Executed:
                 note(key)
                 return None
             if self._number(code):
+                if code.co_name in named.GETTERS:
+                    self._getters[key] = 0
                 self._link(code, getframe(1))
                 set_local(first, code, events.CALL)
                 if key == self.own and self.is_only:  # it stays armed by this tool
@@ -226,13 +233,16 @@ class Executed:
 
     def take(self) -> set[int]:
         """The inputs that were executed since the last call; from now on each is noted again."""
-        if not self._now and not self._disarmed:
+        if not self._now and not self._disarmed and not any(self._getters.values()):
             return set()
         # Other threads note more meanwhile: what is taken is what was there.
         taken = list(self._now)
+        getters = [key for key, calls in list(self._getters.items()) if calls]
+        for key in getters:
+            self._getters[key] = 0
         for _ in map(self._now.pop, taken):
             pass
-        found: set[int] = set().union(*map(self._inputs.__getitem__, taken))
+        found: set[int] = set().union(*map(self._inputs.__getitem__, (*taken, *getters)))
         for key in self._own.intersection(taken):
             self.own_taken.add(self._inputs[key][0])
         disarmed = list(self._disarmed)
@@ -296,15 +306,30 @@ class Executed:
         if key in self._watched:
             self._watched[key](frame)
             return
-        self._now[key] = 1
+        if key in self._getters:
+            self._got(key, frame)
+        else:
+            self._now[key] = 1
         self._globals.add(identity(frame.f_globals))
         if key == self.own:  # pytest calls it
             return
         caller = self._next_caller(frame.f_back)
-        if caller is not None and caller not in self._own:
+        if caller is None and get_ident() != self._thread:
+            # Code that names it may have passed it to this thread, and may keep what it returns.
+            with contextlib.suppress(Exception):  # it would be raised in the project's code
+                self._named.add_result(frame.f_code.co_name, self._known[key])
+        elif caller is not None and caller not in self._own:
             call = self._callers[caller] << _ID_BITS | self._known[key]
             if call not in self._calls:
                 self._note_call(call)
+
+    def _got(self, key: int, frame: Any) -> None:
+        """Each call gets another name, and what it returns may be found by the name from now on."""
+        calls = self._getters[key] = self._getters[key] + 1
+        if calls == _MOST_NAMES:
+            self._now[key] = 1  # an ordinary one until the next test
+        with contextlib.suppress(Exception):  # it would be raised in the project's code
+            self._named.add_result(named.asked_name(frame), self._known[key])
 
     def _link(self, code: CodeType, frame: Any) -> None:
         """Link a function to what it may find without calling anything."""
@@ -354,7 +379,7 @@ class Executed:
         numbers = [self._nodes.number(node)]
         if not _LINE_NAMES.isdisjoint(code.co_names):
             numbers.append(self._nodes.number(LINES))
-        if not _STAT_NAMES.isdisjoint(code.co_names):
+        if not _STAT_NAMES.isdisjoint(code.co_names) or _is_strict(code):
             numbers.append(self._nodes.number(STAT))
         number = self._callers[identity(code)] = self._add(code, tuple(numbers))
         _, callers = self._pending.pop(identity(code), (code, set()))
@@ -368,6 +393,12 @@ class Executed:
         key = identity(code)
         self._known[key], self._inputs[key] = number, numbers
         return number
+
+
+def _is_strict(code: CodeType) -> bool:
+    """Whether code resolves a path that has to exist."""
+    resolves = "resolve" in code.co_names or "realpath" in code.co_names
+    return resolves and any(type(kept) is tuple and "strict" in kept for kept in code.co_consts)
 
 
 def _starts_process(code: CodeType) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from types import ModuleType
 from typing import Any, Callable
@@ -34,6 +34,10 @@ class Imports:
         self._use = use
         # Names that may turn out to be missing, with their callers.
         self._open: list[tuple[str, int | None]] = []
+        # Names that code computed, of modules that were not loaded then.
+        self._computed: set[str] = set()
+        # By name, places that were searched before a module was found.
+        self._earlier: dict[str, list[str]] = {}
 
     def begins(self, name: str, caller: int | None) -> None:
         """The import of a module that is not loaded begins."""
@@ -55,26 +59,60 @@ class Imports:
                 self._use(("function", path, "<module>"), caller)
         if missing is not None:
             self._open.append((name, caller))
+            self._computed.add(name)
+        else:
+            self._use_places(self._earlier_places(name, found), caller)
 
     def end(self) -> None:
         """Note the files by which the modules that were not found could come."""
         while self._open:
             name, caller = self._open.pop()
             with suppress(Exception):  # a project may put anything on its paths
-                for path in self._places(name):
-                    self._use(("file", path + ".py"), caller)
-                    self._use(("folder", path), caller)
+                self._use_places(self._places(name), caller)
+                found, missing = _loaded(name)
+                if missing is None and name in self._computed:
+                    self._use_places(self._earlier_places(name, found), caller)
+
+    def _use_places(self, places: Iterable[str], caller: int | None) -> None:
+        for path in places:
+            self._use(("file", path + ".py"), caller)
+            self._use(("folder", path), caller)
 
     def _places(self, name: str) -> Iterator[str]:
         found, missing = _loaded(name)
         if missing is None:
             return
-        folders = names_of(found[-1]).get("__path__", ()) if found else sys.path
-        for folder in list(folders):
-            path = os.path.abspath(os.path.join(folder, missing))
-            located = self._locate(path + ".py")
-            if located is not None and located.endswith(".py"):
-                yield located[: -len(".py")]
+        for folder in _folders(found[-1] if found else None):
+            yield from self._place(folder, missing)
+
+    def _place(self, folder: str, part: str) -> Iterator[str]:
+        located = self._locate(os.path.abspath(os.path.join(folder, part)) + ".py")
+        if located is not None and located.endswith(".py"):
+            yield located[: -len(".py")]
+
+    def _earlier_places(self, name: str, found: list[ModuleType]) -> list[str]:
+        """Where another module would hide one of these, which an import of this name finds."""
+        if name not in self._earlier:
+            places = self._earlier[name] = []
+            with suppress(Exception):  # a project may put anything on its paths
+                for package, module, part in zip([None, *found], found, name.split(".")):
+                    own = [_place_of(file) for file in file_of(module)]
+                    for folder in _folders(package):
+                        if not own or os.path.abspath(os.path.join(folder, part)) in own:
+                            break
+                        places += self._place(folder, part)
+        return self._earlier[name]
+
+
+def _folders(package: ModuleType | None) -> list[str]:
+    """The folders in which an import looks for a top-level module, or one of a package."""
+    return list(sys.path if package is None else names_of(package).get("__path__", ()))
+
+
+def _place_of(file: str) -> str:
+    """A module's file without the end of its name; the folder of a package."""
+    stem = os.path.splitext(os.path.abspath(file))[0]
+    return os.path.dirname(stem) if os.path.basename(stem) == "__init__" else stem
 
 
 def _loaded(name: str) -> tuple[list[ModuleType], str | None]:

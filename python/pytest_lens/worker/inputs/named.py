@@ -18,6 +18,10 @@ from .unaudited import identity
 _PROPERTY = vars(functools.cached_property)["__get__"]
 # Their functions are executed at each use, or the call is seen.
 _PLAIN = (FunctionType, type)
+# The arguments of `__get__`.
+_OF_DESCRIPTOR = 3
+# Functions of the project that Python calls for a value by a name: some keep it there.
+GETTERS = frozenset(("__getattr__", "__missing__", "__get__"))
 _CACHES = (callables.CACHED, functools.partial)
 
 
@@ -42,15 +46,40 @@ class Named:
             for maker in makers[name]:
                 self._link(number, maker)
         for name in _kept_names(code, frame):
-            makers[name].append(number)
-            for user in users.get(name, ()):
-                self._link(user, number)
+            self.add_result(name, number)
+
+    def add_result(self, name: str | None, number: int) -> None:
+        """The result of a function may be found by this name."""
+        if name is None or number in self._makers.get(name, ()):
+            return
+        self._makers[name].append(number)
+        for user in self._users.get(name, ()):
+            self._link(user, number)
 
 
 def names_in(code: CodeType) -> set[str]:
     """The names of globals, attributes and modules in code, and those that `getattr` may get."""
     texts = {text for text in code.co_consts if type(text) is str and text.isidentifier()}
     return texts.union(code.co_names)
+
+
+def asked_name(frame: Any) -> str | None:
+    """The name that a getter is called with, its last argument, or a descriptor's name."""
+    code, values = frame.f_code, frame.f_locals
+    arguments = [values.get(name) for name in code.co_varnames[: code.co_argcount]]
+    if code.co_name == "__get__":
+        return _name_of(*arguments) if len(arguments) == _OF_DESCRIPTOR else None
+    name = arguments[-1] if arguments else None
+    return name if type(name) is str and not name.startswith("__") else None
+
+
+def _name_of(descriptor: Any, instance: Any, owner: Any) -> str | None:
+    owner = type(instance) if instance is not None else owner
+    for base in type.__getattribute__(owner, "__mro__"):
+        for name, value in list(type.__getattribute__(base, "__dict__").items()):
+            if value is descriptor:
+                return str(name)
+    return None
 
 
 def _kept_names(code: CodeType, frame: Any) -> set[str]:
@@ -90,7 +119,7 @@ def _is_plain(code: CodeType, names: dict[str, Any]) -> bool:
 def caches_and_modules(
     asked: set[str], names: dict[str, Any], is_own: Callable[[str], bool]
 ) -> tuple[list[CodeType], list[str]]:
-    """The code behind caches with these names, and the files of modules with such names.
+    """The code behind caches and tables with these names, and the files of modules with such names.
 
     They are looked for in `names`, and in the project's modules among them. `is_own`: whether a
     file is the project's.
@@ -107,6 +136,8 @@ def caches_and_modules(
                 continue
             if kind in _CACHES:
                 codes += callables.codes_of(value)
+            elif kind is defaultdict:
+                codes += callables.codes_of(value.default_factory)
             elif issubclass(kind, ModuleType) and identity(value) not in seen:
                 seen.add(identity(value))
                 file = file_of(value)

@@ -4,6 +4,7 @@ An input is a list whose first part is its kind:
 
 - ``["function", path, qualified name]``: a function or method; functions inside of it belong to it
 - ``["file", path]``: a file that was read as data, ``["folder", path]``: one that was listed
+- ``["exists", path]``: whether a file or folder exists, and its kind, as a library asks
 - ``["variable", name]``: an environment variable that was read
 - ``["lines"]``: the line numbers, or the text, of sources
 - ``["stat"]``: the existence, size or time of files, nobody sees of which

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import linecache
 import sys
 from collections.abc import Iterator
 from types import FunctionType, MethodType
@@ -19,10 +20,10 @@ from .. import own_code
 from ..unpatched import os, tempfile, time
 from ..watching import audit_hook, file_reads
 from ..wire import Message
-from . import readers, variables
+from . import existence, readers, variables
 from .executed import Executed
 from .imports import BY_NAME, Imports
-from .nodes import EXTENSION, NETWORK, PROCESS, Nodes
+from .nodes import EXTENSION, LINES, NETWORK, PROCESS, STAT, Nodes
 from .unaudited import identity
 
 _PROCESSES = (
@@ -43,6 +44,7 @@ _WATCHED = (
     "sqlite3.connect",
     "import",
     "ctypes.dlopen",
+    *existence.GLOBS,
     *_PROCESSES,
     *_NETWORK,
 )
@@ -84,9 +86,11 @@ class Inputs:
         self._began = time.time()
         audit_hook.watch(_WATCHED, self._audited, audit_hook.OwnWork())
         variables.watch(self._variable)
+        existence.watch(self._executed.watch, self._looked_for)
         self._executed.on_import = self._asked
         for function in BY_NAME:
             self._executed.watch(function, self._asked_by_library)
+        self._executed.watch(linecache.getlines, self._read_line)
 
     def stop(self) -> None:
         """Report nothing from now on."""
@@ -113,6 +117,7 @@ class Inputs:
         if not self.is_on:
             return None
         used = self._used | self._take()
+        used.update(self._own_file())
         names = getattr(self._item, "fixturenames", None)
         is_any = names is None or "request" in names or self._asked_for_more(names)
         for _, name, inputs in self._fixtures.values():
@@ -141,6 +146,14 @@ class Inputs:
             self._outside = set()
         message["nodes"] = self._nodes.new()
         return message
+
+    def _own_file(self) -> list[int]:
+        """The file of a test that is no source, which pytest or a plugin read to collect it."""
+        path = getattr(self._item, "path", None)
+        if path is None or str(path).endswith(".py"):
+            return []
+        located = self._locate_any(os.path.abspath(path))
+        return [] if located is None else [self._nodes.number(("file", located))]
 
     def _asked_for_more(self, names: Any) -> bool:
         """Whether other code than the test and its fixtures requested a fixture: a hook."""
@@ -235,6 +248,21 @@ class Inputs:
         if not is_known and self._counts(readers.reader()):
             self._use(node, caller)
 
+    def _looked_for(self, path: str, frame: Any) -> None:
+        with contextlib.suppress(Exception):  # it would be raised in the project's code
+            located = self._locate_any(path)
+            if located is not None and readers.reader() == "project":
+                self._use(("exists", located), self._executed.caller(frame))
+
+    def _read_line(self, frame: Any) -> None:
+        """Code reads lines of a source, which may be kept from an earlier time."""
+        caller = self._executed.caller(frame)
+        self._use(LINES, caller)
+        with contextlib.suppress(Exception):  # it would be raised in the project's code
+            located = self._locate_any(os.path.abspath(frame.f_locals["filename"]))
+            if located is not None and self._counts(readers.reader()):
+                self._use(("file", located), caller)
+
     def _audited(self, event: str, args: tuple[Any, ...]) -> None:
         if event in _PROCESSES:
             if self._item is not None or self._starts_project_code(event, args):
@@ -242,6 +270,9 @@ class Inputs:
         elif event in _NETWORK:
             if isinstance(args[1], tuple):  # not the path of a Unix socket
                 self._note(NETWORK)
+        elif event in existence.GLOBS:
+            if existence.looks_for_name(event, args[1]) and readers.reader() == "project":
+                self._note(STAT)
         elif event in ("import", "ctypes.dlopen"):
             if event == "import" and args[1] is None:
                 self._imported(args[0])
@@ -267,8 +298,7 @@ class Inputs:
         kind = "folder" if event in ("os.listdir", "os.scandir") else "file"
         for path in file_reads.paths(event, args):
             located = self._locate_any(os.path.abspath(os.fsdecode(path)))
-            is_code = located is not None and located.endswith(file_reads.CODE_SUFFIXES)
-            is_data = kind == "file" and not is_code
+            is_data = kind == "file" and not file_reads.is_executed(path)
             if located is not None and self._counts(readers.reader(is_data)):
                 self._note((kind, located))
 
@@ -289,7 +319,7 @@ class Inputs:
 
     def _locate_any(self, path: str) -> str | None:
         """A file's path, relative if it is below the root; None if it can't change."""
-        if path.endswith(".pyc") or path.startswith(own_code.FOLDER):
+        if path.startswith(own_code.FOLDER) or file_reads.is_cached_code(path):
             return None
         if not file_reads.is_of_project(path):
             return None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from typing import Any, Callable
 
-from .. import site_paths
+from .. import own_code, site_paths
 from ..unpatched import os
 from ..wire import Message
 from . import audit_hook
@@ -82,7 +82,7 @@ class FileReads:
     def _note(self, path: Any, event: str) -> None:
         if path != ANY_FILE:
             path = os.path.abspath(os.fsdecode(path))
-            if not path.startswith(self._root) or path.endswith(".pyc"):
+            if not path.startswith(self._root) or is_cached_code(path):
                 return
             if not self._in_project(path):
                 return
@@ -90,7 +90,7 @@ class FileReads:
         if key in self._seen:
             return
         listing = event in ("os.listdir", "os.scandir")
-        is_data = not listing and path != ANY_FILE and not path.endswith(CODE_SUFFIXES)
+        is_data = not listing and path != ANY_FILE and not is_executed(path)
         importing, readers = self._readers(is_data)
         if importing and (listing or not path.endswith(".py")):
             return  # the import system looks for modules
@@ -130,6 +130,34 @@ class FileReads:
         if known is None:
             known = self._is_project[path] = is_of_project(path)
         return known
+
+
+def is_executed(path: Any) -> bool:
+    """Whether a file is opened to be executed, as far as its name and the import system show.
+
+    That reads the text of a source as data if code asks a loader for it. Bytecode without a source
+    counts as data: nothing else shows that it changed.
+    """
+    name = os.fsdecode(path)
+    if name.endswith(".pyc") or not name.endswith(CODE_SUFFIXES):
+        return False
+    frame: Any = sys._getframe(1)
+    is_importing = False
+    while frame is not None:
+        code = frame.f_code
+        if code.co_filename in IMPORT_SYSTEM:
+            if code.co_name in ("get_code", "exec_module"):
+                return True
+            is_importing = True
+        elif not code.co_filename.startswith(own_code.FOLDER):
+            break
+        frame = frame.f_back
+    return not is_importing
+
+
+def is_cached_code(path: str) -> bool:
+    """Whether a file holds what Python made of a source; not if it is all that there is."""
+    return path.endswith((f".{sys.implementation.cache_tag}.pyc", ".opt-1.pyc", ".opt-2.pyc"))
 
 
 def is_of_project(path: str) -> bool:

@@ -354,6 +354,7 @@ fn because(test: &str, id: &str, reason: &ImpactReason, passed_ms: u64) -> Strin
         }
         "variable" => format!("the environment variable `{name}`, which {it} reads, changed{since}"),
         "stat" => format!("{it} asks for the existence, size or time of files, and `{name}` changed{since}"),
+        "exists" => format!("{it} looks whether `{name}` exists, and it came, went or changed its kind{since}"),
         "environment" => format!("the interpreter, its packages, pytest's arguments or their variables changed{since}"),
         "configuration" => format!("`{name}`, on which every test may depend, came, went or changed{since}"),
         "imports" if name.is_empty() => {

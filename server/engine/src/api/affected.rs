@@ -88,6 +88,7 @@ fn name_of(kind: InputKind) -> &'static str {
         InputKind::Network => "network",
         InputKind::Extension => "extension",
         InputKind::Stat => "stat",
+        InputKind::Exists => "exists",
     }
 }
 
@@ -190,10 +191,10 @@ fn asked(test: Judged, followed: &Followed<'_>, changed: &BTreeSet<String>) -> O
         match why {
             Why::Changed(input) => {
                 // A file that tests write themselves is no change.
-                let is_own = input.kind == InputKind::File && input.fingerprint == UNSURE;
-                matches!(input.kind, InputKind::Variable | InputKind::Folder)
-                    || is_asked(&input.path)
-                    || (!is_own && !followed.has(&input.path))
+                let is_own = matches!(input.kind, InputKind::File | InputKind::Exists) && input.fingerprint == UNSURE;
+                // Git says nothing of folders.
+                let is_any = matches!(input.kind, InputKind::Variable | InputKind::Folder | InputKind::Exists);
+                (is_any && !is_own) || is_asked(&input.path) || (!is_own && !followed.has(&input.path))
             }
             Why::Lines(path) | Why::Configuration(path) => is_asked(path) || !followed.has(path),
             Why::Stat(files) => {

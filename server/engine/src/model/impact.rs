@@ -15,6 +15,8 @@ pub(crate) struct Known<'a> {
     /// From a changed file to the sources that name it.
     pub naming: HashMap<String, BTreeSet<String>>,
     pub tests: &'a BTreeSet<String>,
+    /// Sources in whose text an interpreter is started.
+    pub starters: BTreeSet<String>,
 }
 
 /// The test files that a change reaches. A way begins with the reached file and ends with a changed one.
@@ -46,7 +48,7 @@ pub(crate) fn is_made(path: &str) -> bool {
     path.split('/').any(|part| MADE.contains(&part) || part.ends_with(".egg-info"))
         || name == ".coverage"
         || name.starts_with(".coverage.")
-        || [".pyc", "~", ".swp"].iter().any(|end| name.ends_with(end))
+        || ["~", ".swp"].iter().any(|end| name.ends_with(end))
 }
 
 /// The kind of a changed file, relative to the root.
@@ -63,13 +65,22 @@ pub(crate) fn kind(path: &str) -> Kind {
 }
 
 impl Known<'_> {
-    /// Whether the sources that name this file have to be known: nothing else says who uses it.
-    pub(crate) fn needs_naming(&self, path: &str) -> bool {
-        match kind(path) {
-            Kind::Source => !self.tests.contains(path) && self.graph.importers(path).next().is_none(),
+    /// The files among those that import changed ones, directly or not, of which it has to be known who names them: the
+    /// imports do not say all of who uses them. Those that are in `naming` are not looked for again.
+    pub(crate) fn unnamed(&self, changed: &BTreeSet<String>) -> Vec<String> {
+        let known: BTreeSet<String> = changed.iter().chain(self.naming.values().flatten()).cloned().collect();
+        let mut reached = self.graph.reach(&known.into_iter().collect::<Vec<_>>());
+        reached.retain(|path| match kind(path) {
+            Kind::Source => !self.tests.contains(path) && !is_conftest(path),
             Kind::Prose => true,
             Kind::Data => false,
-        }
+        });
+        reached.into_iter().filter(|path| !self.naming.contains_key(path)).collect()
+    }
+
+    /// Whether no statement or name in a source imports this one.
+    pub(crate) fn is_unimported(&self, path: &str) -> bool {
+        self.graph.importers(path).next().is_none()
     }
 
     /// Computes what these changed files reach, relative to the root.
@@ -115,6 +126,9 @@ impl Known<'_> {
         }
         if path == ANY_FILE {
             next.extend(self.graph.starters(self.tests.iter().chain(self.graph.conftests())));
+            next.extend(self.starters.iter().map(String::as_str));
+            // Nobody knows the imports of a text file of doctests.
+            next.extend(self.tests.iter().map(String::as_str).filter(|path| !path.ends_with(".py")));
         }
         next
     }
@@ -150,7 +164,7 @@ mod tests {
         let naming = naming.iter().map(|(path, by)| ((*path).to_owned(), BTreeSet::from([(*by).to_owned()]))).collect();
         let mut reads = FileReaders::default();
         reads.add(Path::new("/p"), &[FileReads("/p/plugin.py".into(), vec![])]);
-        let known = Known { graph: &graph, reads: &reads, naming, tests: &tests };
+        let known = Known { graph: &graph, reads: &reads, naming, tests: &tests, starters: BTreeSet::new() };
         known.impact(&changed.iter().map(|path| (*path).to_owned()).collect())
     }
 

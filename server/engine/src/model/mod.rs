@@ -22,3 +22,4 @@ pub(crate) mod timings;
 pub(crate) mod verbosity;
 pub(crate) mod versions;
 pub(crate) mod warnings;
+pub(crate) mod words;

@@ -43,6 +43,7 @@ enum KindNames {
     Network,
     Extension,
     Stat,
+    Exists,
 }
 
 /// The kind of an input, as workers name it.

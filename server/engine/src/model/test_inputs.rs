@@ -69,7 +69,7 @@ fn comparable(present: &dyn Present, used: Used) -> Used {
 pub(crate) fn fingerprint_of(present: &dyn Present, used: &Used) -> Fingerprint {
     match used.kind {
         InputKind::Function => present.source(&used.path).map_or(0, |source| source.of(&used.name)),
-        InputKind::File | InputKind::Folder => present.data(used.kind, &used.path),
+        InputKind::File | InputKind::Folder | InputKind::Exists => present.data(used.kind, &used.path),
         InputKind::Variable => present.data(used.kind, &used.name),
         InputKind::Lines | InputKind::Stat | InputKind::Process | InputKind::Network | InputKind::Extension => 0,
     }
@@ -208,11 +208,11 @@ pub(crate) fn compare(ground: &Ground, present: &dyn Present) -> GroundChanges {
                     false => changes.imported.extend(files.iter().cloned()),
                 }
             }
-            InputKind::File | InputKind::Folder | InputKind::Variable => {
+            InputKind::File | InputKind::Folder | InputKind::Variable | InputKind::Exists => {
                 if fingerprint_of(present, &used) != *fingerprint {
                     match kind {
                         // Tests write it themselves.
-                        InputKind::File if *fingerprint == UNSURE => {}
+                        InputKind::File | InputKind::Exists if *fingerprint == UNSURE => {}
                         InputKind::File => drop(causes.files.insert(path.clone())),
                         _ => causes.has_others = true,
                     }
@@ -267,12 +267,11 @@ pub(crate) fn reasons(
             InputKind::Stat => false,
             InputKind::Function => {
                 executed.insert(&input.path);
-                // Code that a test imports late has run; the rest of its file counts as imported.
-                let is_module = input.name == MODULE && changes.imported.contains(&input.path);
-                is_module
+                // Its file was imported, by whatever way; the sources may not show by which.
+                changes.imported.contains(&input.path)
                     || (changes.texts.contains(&input.path) && fingerprint_of(present, &used()) != input.fingerprint)
             }
-            InputKind::File | InputKind::Folder | InputKind::Variable => {
+            InputKind::File | InputKind::Folder | InputKind::Variable | InputKind::Exists => {
                 fingerprint_of(present, &used()) != input.fingerprint
             }
         };
@@ -292,6 +291,12 @@ pub(crate) fn reasons(
         reasons.push(Why::Imports(Arc::clone(&changes.causes)));
     }
     reasons
+}
+
+/// The reasons for a test of which only the shared ground is known, as [`reasons`].
+pub(crate) fn reasons_without_record(changes: &GroundChanges, is_reached: bool) -> Vec<Why> {
+    let imports = is_reached.then(|| Why::Imports(Arc::clone(&changes.causes)));
+    changes.everything.iter().cloned().chain(imports).collect()
 }
 
 /// Whether anybody asks for the existence, size or time of files, of which any may be a changed one.

@@ -15,6 +15,7 @@ use crate::model::impact::{Impact, Kind, Known, is_made, kind};
 use crate::model::import_graph::{Affected, ImportGraph};
 use crate::model::scope::is_within;
 use crate::model::test_inputs::Why;
+use crate::model::words::Words;
 use crate::processes::project_files::{self, Link};
 use crate::project::Project;
 use crate::project::test_records::{self, Judged, Reason, TICK_NS};
@@ -124,10 +125,33 @@ impl<'p> Reach<'p> {
 
     /// The test files that a change reaches which was made before, with the way to each.
     pub(crate) fn of_past_change(&self, changed: &BTreeSet<String>) -> Impact {
-        let mut known = Known { graph: &self.graph, reads: &self.reads, naming: HashMap::new(), tests: &self.tests };
-        let unnamed: Vec<&String> = changed.iter().filter(|path| known.needs_naming(path)).collect();
-        if !unnamed.is_empty() {
-            known.naming = named_in(&self.project.state.root, &self.sources, &unnamed);
+        let mut known = Known {
+            graph: &self.graph,
+            reads: &self.reads,
+            naming: HashMap::new(),
+            tests: &self.tests,
+            starters: BTreeSet::new(),
+        };
+        if changed.iter().any(|path| kind(path) != Kind::Data) {
+            let root = &self.project.state.root;
+            let read = |source: &String| Some((source.clone(), Words::new(read_text(&root.join(source)).ok()?)));
+            let texts: Vec<(String, Words)> = self.sources.iter().filter_map(read).collect();
+            let starters = texts.iter().filter(|(_, words)| words.starts_interpreter());
+            known.starters = starters.map(|(source, _)| source.clone()).collect();
+            loop {
+                // A source that names a file may be used by a name, too.
+                let unnamed = known.unnamed(changed);
+                if unnamed.is_empty() {
+                    break;
+                }
+                for path in unnamed {
+                    let is_unimported = known.is_unimported(&path);
+                    let users = texts.iter().filter(|(source, _)| *source != path);
+                    let users = users.filter(|(source, words)| words.may_use(source, &path, is_unimported));
+                    let users = users.map(|(source, _)| source.clone()).collect();
+                    known.naming.insert(path, users);
+                }
+            }
         }
         let mut impact = known.impact(changed);
         impact.files.retain(|path, _| self.project.state.root.join(path).exists());
@@ -242,33 +266,6 @@ impl<'p> Reach<'p> {
         files.retain(|path| self.project.state.root.join(path).exists());
         files
     }
-}
-
-/// Words of code that looks for modules by itself.
-const LOADERS: [&str; 7] = [
-    "iter_modules",
-    "walk_packages",
-    "import_module",
-    "__import__",
-    "spec_from_file_location",
-    "run_path",
-    "run_module",
-];
-
-/// The sources in whose text the name of each of these files is, and for modules those that may import any.
-fn named_in(root: &Path, sources: &[String], wanted: &[&String]) -> HashMap<String, BTreeSet<String>> {
-    let mut found: HashMap<String, BTreeSet<String>> = HashMap::new();
-    for source in sources {
-        let Ok(text) = read_text(&root.join(source)) else { continue };
-        let loads = LOADERS.iter().any(|word| text.contains(word));
-        for path in wanted.iter().filter(|path| *path != &source) {
-            let name = path.rsplit('/').next().unwrap_or(path);
-            if (name != "__init__.py" && text.contains(name)) || (loads && name.ends_with(".py")) {
-                found.entry((*path).clone()).or_default().insert(source.clone());
-            }
-        }
-    }
-    found
 }
 
 /// The time of the last change of a file, or of the folder that it may have been in, in milliseconds since 1970.

@@ -34,6 +34,7 @@ use crate::project::history;
 use crate::project::remembered_failure;
 use crate::project::staleness::{self, Stale};
 use crate::project::state::ProjectState;
+use crate::project::test_records;
 use crate::runs::event::{DriverEnd, DriverEvent};
 use crate::runs::joint::{JointPart, JointRun};
 use crate::runs::plan::{ConflictPolicy, RunPlan};
@@ -56,7 +57,7 @@ pub(crate) enum Command {
     Begin { plan: Arc<RunPlan>, accepted: oneshot::Sender<(RunLease, Vec<OlderRun>)> },
     /// Something happened in a run.
     DriverEvent { run_id: String, event: DriverEvent },
-    /// Nothing more will happen in a run. The answer is what its tests depended on, with those that passed.
+    /// Nothing more will happen in a run. The answer is what its tests depended on, with those that did not fail.
     Ended { run_id: String, ending: DriverEnd, done: oneshot::Sender<Passed> },
     /// The code of a run, if it can be named.
     Code { run_id: String, code: Option<Arc<str>>, done: oneshot::Sender<()> },
@@ -86,7 +87,7 @@ pub(crate) enum Command {
 #[derive(Debug, Default)]
 pub(crate) struct Passed {
     pub recorded: Recorded,
-    /// The tests whose last attempt passed, by index.
+    /// The tests whose last attempt passed, or was skipped or expected to fail, by index.
     pub tests: HashMap<usize, Arc<str>>,
     /// The time of the run's beginning, in milliseconds since 1970.
     pub began_ms: u64,
@@ -100,7 +101,7 @@ impl Passed {
             last.extend(open.run.attempts.iter().map(|attempt| (&*attempt.id, attempt.outcome)));
         }
         let indices = recorded.tests.keys().map(|index| (*index, Arc::clone(&open.plan.node(*index).id)));
-        let tests = indices.filter(|(_, id)| last.get(&**id) == Some(&Outcome::Passed)).collect();
+        let tests = indices.filter(|(_, id)| last.get(&**id).is_some_and(test_records::is_kept)).collect();
         Passed { tests, recorded, began_ms: open.run.started_ms }
     }
 }

@@ -1,9 +1,10 @@
 //! The records of what tests depend on: made when a run has ended, compared with the disk when a change is judged.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use pytest_lens_analysis::CONFIG_FILES;
 use pytest_lens_analysis::functions::{Fingerprint, Functions, fingerprint};
@@ -132,6 +133,21 @@ impl<'a> OnDisk<'a> {
         if self.is_sure(path) { content } else { UNSURE }
     }
 
+    /// The kind and mode of a file or folder, but not its content; those of its target if it is a link.
+    fn existence(&self, path: &Path) -> Fingerprint {
+        let Ok(data) = std::fs::metadata(path) else { return 0 };
+        // A folder changes with its entries; one that was born before may only have had another mode.
+        let is_sure = self.during.as_ref().is_none_or(|during| {
+            let born = data.created().ok().and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+            born.is_some_and(|at| at.as_millis() < u128::from(during.began_ms)) || is_older(path, during.began_ms)
+        });
+        if is_sure {
+            fingerprint(format!("{:?} {:?}", data.file_type(), data.permissions()).as_bytes())
+        } else {
+            UNSURE
+        }
+    }
+
     /// Whether a file or folder is as it was when the run began.
     fn is_sure(&self, path: &Path) -> bool {
         self.during.as_ref().is_none_or(|during| is_older(path, during.began_ms))
@@ -168,8 +184,10 @@ impl Present for OnDisk<'_> {
         }
         let path = self.state.root.join(name);
         let print = match kind {
+            InputKind::Folder if !path.is_dir() => 0,
             InputKind::Folder if self.is_sure(&path) => names_in(&path),
             InputKind::Folder => UNSURE,
+            InputKind::Exists => self.existence(&path),
             InputKind::Variable if name == ALL_VARIABLES => self.surroundings.names_of_variables(),
             InputKind::Variable => {
                 let own = self.surroundings.variables.get(name).map(Into::into);
@@ -191,7 +209,12 @@ impl Present for OnDisk<'_> {
     }
 }
 
-/// Writes the records of the tests that passed in a run. Blocks.
+/// Whether the record of a test with this outcome is kept: the test does the same again if nothing changes.
+pub(crate) fn is_kept(outcome: &Outcome) -> bool {
+    !outcome.is_failure() && *outcome != Outcome::NotRun
+}
+
+/// Writes the records of the tests that did not fail in a run. Blocks.
 pub(crate) fn write(
     state: &ProjectState,
     surroundings: Surroundings,
@@ -225,7 +248,7 @@ pub(crate) struct Judged {
     pub why: Vec<Reason>,
     /// The number of its recorded inputs.
     pub inputs: usize,
-    /// The time of the pass, in milliseconds since 1970.
+    /// The time of the pass, in milliseconds since 1970; 0 without a record.
     pub at_ms: u64,
     /// Whether it, or a source that it imports, asks for the existence, size or time of files.
     pub asks: Asks,
@@ -238,7 +261,8 @@ pub(crate) enum Reason {
     NotPassed(Outcome),
 }
 
-/// Judges every test that has a record, or did not pass when it ran last. Blocks.
+/// Judges every test that has a record, or failed when it ran last; and of the others those that the changes of all that
+/// tests share affect, since the newest record. Blocks.
 pub(crate) fn judge(project: &Project, graph: &ImportGraph, tests: &BTreeSet<String>) -> Vec<Judged> {
     let state = &project.state;
     let all = state.history.inputs().read().unwrap_or_else(|error| {
@@ -260,10 +284,11 @@ pub(crate) fn judge(project: &Project, graph: &ImportGraph, tests: &BTreeSet<Str
     let present = OnDisk::new(state, Surroundings::of(project, &session.base), None);
     let grounds = test_inputs::grounds(&all);
     let mut changes: HashMap<i64, (GroundChanges, Affected, Affected)> = HashMap::new();
+    let mut known: HashSet<String> = judged.iter().map(|test| test.id.clone()).collect();
     let reads = state.reads().clone();
     for test in &all.tests {
         let TestInputs { id, at_ms, ground, inputs } = test;
-        if outcomes.get(id.as_str()) != Some(&Outcome::Passed) {
+        if !outcomes.get(id.as_str()).is_some_and(is_kept) {
             continue;
         }
         let Some(then) = grounds.get(ground) else { continue };
@@ -278,7 +303,21 @@ pub(crate) fn judge(project: &Project, graph: &ImportGraph, tests: &BTreeSet<Str
         let asks = Asks { own: test_inputs::asks(test, &all.inputs), imported: asking.has(file) };
         let why = test_inputs::reasons(test, &all.inputs, changes, reached.has(file), asks, &present);
         let why = why.into_iter().map(Reason::Input).collect();
+        known.insert(id.clone());
         judged.push(Judged { id: id.clone(), why, inputs: inputs.len(), at_ms: *at_ms, asks });
+    }
+    let newest = all.tests.iter().max_by_key(|test| test.at_ms);
+    if let Some((changes, reached, _)) = newest.and_then(|test| changes.get(&test.ground)) {
+        // Others may be there, or no longer be skipped, by such a change.
+        let inventory = state.inventory.load();
+        for node in inventory.nodes().filter(|node| !known.contains(&*node.id)) {
+            let file = node.id.split("::").next().unwrap_or_default();
+            let why = test_inputs::reasons_without_record(changes, reached.has(file));
+            if !why.is_empty() {
+                let why = why.into_iter().map(Reason::Input).collect();
+                judged.push(Judged { id: node.id.to_string(), why, inputs: 0, at_ms: 0, asks: Asks::default() });
+            }
+        }
     }
     judged
 }

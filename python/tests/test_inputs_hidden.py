@@ -1,0 +1,212 @@
+"""Records of what a test depends on without a trace: kept values, kept texts, looks at the disk."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from conftest import Project
+from test_inputs import Recorded, recorded
+
+pytestmark = pytest.mark.skipif(sys.version_info < (3, 12), reason="it needs sys.monitoring")
+
+
+def _made_by(found: Recorded, test: str) -> set[str]:
+    """The functions that a test uses, and those that they called in the tests before it."""
+    calls = [(user, called) for user, called in found.calls if not called.endswith("<module>")]
+    used = set(found.used[test])
+    while further := {called for user, called in calls if user in used} - used:
+        used |= further
+    return {name.partition(":")[2] or name for name in used}
+
+
+def test_values_that_are_kept_under_a_name_belong_to_who_names_them(project: Project) -> None:
+    found = recorded(
+        project,
+        {
+            "core.py": """
+            from collections import defaultdict
+            from concurrent.futures import ThreadPoolExecutor
+            pool, futures = ThreadPoolExecutor(1), {}
+            def thread(): return 0
+            def ask(): return futures.setdefault("x", None) or futures.update(x=pool.submit(thread))
+            def module(): return 1
+            def instance(): return 2
+            def key(): return 3
+            def descriptor(): return 4
+            def missing(): return 5
+            def other(): return 6
+            class Instance:
+                def __getattr__(self, name):
+                    self.__dict__[name] = value = other() if name == "another" else instance()
+                    return value
+            class Keys(dict):
+                def __missing__(self, name):
+                    self[name] = value = key()
+                    return value
+            class Lazy:
+                def __init__(self, make): self.make = make
+                def __set_name__(self, owner, name): self.name = name
+                def __get__(self, instance, owner):
+                    instance.__dict__[self.name] = value = self.make()
+                    return value
+            class Owner:
+                lazy = Lazy(lambda: descriptor())
+            one, keys, owner, table = Instance(), Keys(), Owner(), defaultdict(missing)
+            def __getattr__(name):
+                if name != "LATE":
+                    raise AttributeError(name)
+                globals()[name] = value = module()
+                return value
+            """,
+            "test_a.py": """
+            import core
+            def test_another(): core.one.another
+            def test_first():
+                core.LATE, core.one.attribute, core.keys["entry"], core.owner.lazy
+                core.table["x"], core.ask()
+                core.pool.shutdown()
+            def test_thread(): core.ask()
+            def test_module(): core.LATE
+            def test_instance(): core.one.attribute
+            def test_key(): core.keys["entry"]
+            def test_descriptor(): core.owner.lazy
+            def test_missing(): core.table["x"]
+            def test_none(): core.one
+            """,
+        },
+    )
+    for name in ("thread", "module", "instance", "key", "descriptor", "missing"):
+        assert name in _made_by(found, f"test_{name}"), name
+    assert _made_by(found, "test_none") == {"test_none"}
+    assert "module" not in _made_by(found, "test_instance")
+
+
+def test_a_getter_that_a_test_calls_often_is_noted_in_the_next_one(project: Project) -> None:
+    found = recorded(
+        project,
+        {
+            "core.py": """
+            class Proxy:
+                def __getattr__(self, name): return len(name)
+            """,
+            "test_a.py": """
+            import core
+            def test_often():
+                for number in range(1000): getattr(core.Proxy(), f"x{number}")
+            def test_again(): core.Proxy().once
+            def test_none(): pass
+            """,
+        },
+    )
+    getter = "core.py:Proxy.__getattr__"
+    assert getter in found.used["test_often"] & found.used["test_again"]
+    assert getter not in found.used["test_none"]
+
+
+def test_a_path_for_which_a_library_looks_is_known(project: Project) -> None:
+    found = recorded(
+        project,
+        {
+            "plugs/a/plug.toml": "",
+            "plugs/b/other.toml": "",
+            "core.py": """
+            import gettext
+            def language(): return gettext.find("app", "locale", ["de"])
+            """,
+            "test_a.py": """
+            import glob, os, pathlib
+            import core
+            def test_catalog(): assert core.language() is None
+            def test_glob(): assert len(glob.glob("plugs/*/plug.toml")) == 1
+            def test_path(): assert len(list(pathlib.Path("plugs").glob("*/plug.toml"))) == 1
+            def test_listed(): list(pathlib.Path().glob("plugs/*/*.toml"))
+            def test_own(): assert os.path.isdir("plugs")
+            def test_none(tmp_path): assert tmp_path.exists()
+            """,
+        },
+    )
+    assert "locale/de/LC_MESSAGES/app.mo" in found.used["test_catalog"]
+    assert "plugs/b/plug.toml" in found.used["test_glob"]
+    assert "<stat>" in found.used["test_path"]
+    assert "<stat>" not in found.used["test_listed"]
+    assert found.used["test_own"] >= {"plugs", "<stat>"}
+    assert found.used["test_none"] == {"test_a.py:test_none", "<stat>"}
+
+
+def test_a_module_that_would_hide_one_with_a_computed_name_is_looked_for(project: Project) -> None:
+    found = recorded(
+        project,
+        {
+            "pytest.ini": "[pytest]\npythonpath = over src\n",
+            "over/other.py": "",
+            "src/core.py": "",
+            "src/pkg/__init__.py": "",
+            "src/pkg/low.py": "",
+            "test_a.py": """
+            import importlib
+            def test_top(): importlib.import_module("co" + "re")
+            def test_again(): importlib.import_module("co" + "re")
+            def test_below(): importlib.import_module("pkg.l" + "ow")
+            """,
+        },
+    )
+    assert "over/core.py" in found.used["test_again"]
+    assert "src/core.py" not in found.used["test_again"]
+    assert found.used["test_below"] >= {"over/pkg.py", "over/pkg"}
+    assert "src/pkg.py" not in found.used["test_below"]
+
+
+def test_texts_of_sources_are_data(project: Project) -> None:
+    found = recorded(
+        project,
+        {
+            "low.py": "def f(): return 1\n",
+            "pkg/__init__.py": "",
+            "pkg/made.py": "X = 1\n",
+            "core.py": """
+            import inspect
+            def text(function): return inspect.getsource(function)
+            """,
+            "test_a.py": """
+            import inspect, pkgutil, low, core
+            def test_first(): inspect.getsource(low.f)
+            def test_kept(): inspect.getsource(low.f)
+            def test_helper(): core.text(low.f)
+            def test_loader(): low.__loader__.get_source("low")
+            def test_data(): pkgutil.get_data("pkg", "made.py")
+            def test_late(): from pkg import made
+            def test_none(): low.f()
+            """,
+        },
+    )
+    for test in ("test_first", "test_kept", "test_helper", "test_loader"):
+        assert "low.py" in found.used[test], test
+    assert "pkg/made.py" in found.used["test_data"]
+    assert "pkg/made.py" not in found.used["test_late"], "it is executed"
+    assert found.used["test_none"] == {"test_a.py:test_none", "low.py:f"}
+
+
+def test_bytecode_without_a_source_and_tests_that_are_no_source_are_data(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    found = recorded(
+        project,
+        {
+            "alone_source.txt": "X = 1\n",
+            "ready.py": "",
+            "test_a.py": """
+            import py_compile
+            py_compile.compile("alone_source.txt", "alone.pyc", dfile="alone.py")
+            def test_alone():
+                import alone
+            def test_ready():
+                import ready
+            """,
+            "test_doc.txt": ">>> 1\n1\n",
+        },
+    )
+    assert "alone.pyc" in found.used["test_alone"]
+    assert not any(name.endswith(".pyc") for name in found.used["test_ready"])
+    assert "test_doc.txt" in found.used["test_doc.txt"]
