@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from conftest import Project
+from fake_engine import run
 from test_inputs import Recorded, recorded
 
 pytestmark = pytest.mark.skipif(sys.version_info < (3, 12), reason="it needs sys.monitoring")
@@ -155,6 +156,34 @@ def test_a_module_that_would_hide_one_with_a_computed_name_is_looked_for(project
     assert "src/core.py" not in found.used["test_again"]
     assert found.used["test_below"] >= {"over/pkg.py", "over/pkg"}
     assert "src/pkg.py" not in found.used["test_below"]
+
+
+def test_the_end_of_a_fixture_is_told_with_its_function(project: Project) -> None:
+    engine = project(
+        {
+            "core.py": "def close(): pass\n",
+            "conftest.py": """
+            import core, pytest
+            @pytest.fixture(scope="session")
+            def kept():
+                yield
+                core.close()
+            """,
+            "test_a.py": "def test_first(kept): pass\ndef test_last(): pass\n",
+        }
+    )
+    base = engine.base()
+    base.wait("ready")
+    host = engine.fork(base, "collected", record=True)
+    host.wait("collected")
+    runner = engine.fork(host, "runner")
+    run(runner, [node["id"] for node in host.nodes()])
+    messages = runner.all("inputs")
+    names = {node[0]: node[3] for message in messages for node in message["nodes"]}
+    assert "finalized" not in messages[0]
+    [[function, used]] = messages[1]["finalized"]
+    assert names[function] == "kept"
+    assert {names[number] for number in used} == {"kept", "close"}
 
 
 def test_texts_of_sources_are_data(project: Project) -> None:

@@ -282,6 +282,11 @@ class Executed:
         key = self._next_caller(frame)
         return None if key is None else self._numbers[self._callers[key]][0]
 
+    def input_of(self, code: CodeType) -> int | None:
+        """The input of a function of the project that was executed."""
+        number = self._callers.get(identity(code))
+        return None if number is None else self._numbers[number][0]
+
     def is_project(self, frame: Any) -> bool:
         """Whether a frame executes code of the project."""
         return identity(frame.f_globals) in self._globals

@@ -65,6 +65,8 @@ class Inputs:
         # Inputs of fixtures that outlive a test: by the definition, its name and inputs.
         self._fixtures: dict[int, tuple[Any, str | None, set[int]]] = {}
         self._gone: list[int] = []
+        # Inputs of the present test's teardown.
+        self._torn_down: set[int] = set()
         self._item: Any = None
         # By name, the fixtures that the present test has requested in any way.
         self._requested: list[dict[str, Any]] = []
@@ -123,8 +125,7 @@ class Inputs:
         for _, name, inputs in self._fixtures.values():
             if is_any or name is None or name in (names or ()):
                 used |= inputs
-        for definition in self._gone:
-            self._fixtures.pop(definition, None)
+        finalized = self._finalized()
         self._gone.clear()
         self._item = self._executed.own = self._executed.outer = None
         self._tests += 1
@@ -141,6 +142,8 @@ class Inputs:
             # Nothing that an earlier test left can have spared it anything.
             "is_first": self._tests == 1,
         }
+        if finalized:
+            message["finalized"] = finalized
         if self._outside:
             message["outside"] = sorted(self._outside)
             self._outside = set()
@@ -184,6 +187,32 @@ class Inputs:
             return
         with self._own_inputs(fixturedef):
             yield
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self) -> Iterator[None]:
+        """Keep the inputs of the teardown apart: fixtures of earlier tests may end in it."""
+        self._torn_down = set()
+        if not self.is_on or self._item is None:
+            yield
+            return
+        before = self._used | self._take()
+        self._used = set()
+        try:
+            yield
+        finally:
+            self._torn_down = self._used | self._take()
+            self._used = before | self._torn_down
+
+    def _finalized(self) -> list[list[Any]]:
+        """The functions of the fixtures that ended, with the inputs of that."""
+        found = []
+        for definition in self._gone:
+            fixturedef, *_ = self._fixtures.pop(definition, (None,))
+            code = getattr(getattr(fixturedef, "func", None), "__code__", None)
+            function = None if code is None else self._executed.input_of(code)
+            if function is not None and self._torn_down:
+                found.append([function, list(self._torn_down)])
+        return found
 
     def pytest_fixture_post_finalizer(self, fixturedef: Any) -> None:
         """A fixture is torn down: the test that runs is the last one that uses it."""

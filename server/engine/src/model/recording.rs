@@ -7,7 +7,7 @@
 //! Tests share most of their inputs, so each input is kept once, and numbered: workers number those of one process, and
 //! [`Recording`] those of the run.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use pytest_lens_history::InputKind;
 use serde::Deserialize;
@@ -24,6 +24,9 @@ pub(crate) struct ReportedInputs {
     /// Inputs from before the first test.
     #[serde(default)]
     pub outside: Vec<u32>,
+    /// The functions of fixtures of several tests that ended with this one, and what that used.
+    #[serde(default)]
+    pub finalized: Vec<(u32, Vec<u32>)>,
     /// New numbers, with kind, path and name.
     pub nodes: Vec<ReportedNode>,
 }
@@ -75,6 +78,8 @@ pub(crate) struct Recording {
     processes: HashMap<i32, Process>,
     /// The places of inputs in `recorded.inputs`.
     places: HashMap<Used, u32>,
+    /// By function of a fixture, what its end used: every test with the fixture depends on it.
+    finalized: HashMap<u32, BTreeSet<u32>>,
     recorded: Recorded,
 }
 
@@ -113,6 +118,10 @@ impl Recording {
             let files = callers.filter_map(|(caller, _)| input(*caller)).map(|caller| caller.path.clone());
             self.recorded.outside.entry(used.clone()).or_default().extend(files);
         }
+        for (function, used) in &report.finalized {
+            let ended = place(function).map(|function| self.finalized.entry(function).or_default());
+            ended.into_iter().for_each(|ended| ended.extend(used.iter().filter_map(place)));
+        }
         for (caller, called) in calls {
             process.calls.entry(caller).or_default().push(called);
         }
@@ -127,7 +136,13 @@ impl Recording {
         self.recorded.tests.insert(report.i, all);
     }
 
-    pub(crate) fn finish(self) -> Recorded {
+    pub(crate) fn finish(mut self) -> Recorded {
+        for used in self.recorded.tests.values_mut() {
+            let ends: BTreeSet<u32> =
+                used.iter().filter_map(|place| self.finalized.get(place)).flatten().copied().collect();
+            let own: HashSet<u32> = used.iter().copied().collect();
+            used.extend(ends.into_iter().filter(|place| !own.contains(place)));
+        }
         self.recorded
     }
 }
@@ -187,6 +202,16 @@ mod tests {
         let unseen = json!({ "i": 7, "used": [0], "edges": [[0, 3]], "is_first": false, "nodes": [] });
         let (tests, _) = recorded(&[(1, first), (1, later), (2, elsewhere), (2, unseen)]);
         assert_eq!(tests, ["4: build get other part", "5: build get part", "6: get", "7: get"]);
+    }
+
+    #[test]
+    fn every_test_with_a_fixture_depends_on_its_end() {
+        let nodes = json!([function(0, "fixture"), function(1, "end"), function(2, "other")]);
+        let first = json!({ "i": 0, "used": [0], "edges": [], "is_first": true, "nodes": nodes });
+        let last = json!({
+            "i": 1, "used": [1, 2], "edges": [], "is_first": false, "finalized": [[0, [0, 1]]], "nodes": [],
+        });
+        assert_eq!(recorded(&[(1, first), (1, last)]).0, ["0: end fixture", "1: end other"]);
     }
 
     #[test]
