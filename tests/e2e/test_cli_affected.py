@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import py_compile
 import shutil
 import subprocess
 from pathlib import Path
@@ -100,6 +101,17 @@ def test_only_what_a_change_reaches_runs(world: World, project: Project) -> None
     assert run("--affected", "--json")[0] == 2
     project.write("app/data.csv", "")
     assert "Every test may depend on it" in run("--affected", "--explain", HIGH)[1]
+
+
+def test_a_module_without_a_source_reaches_its_importers(world: World, project: Project) -> None:
+    app = project.root / "app"
+    source = app / "pkg/core.py"
+    source.write_text("x = 0\n")
+    py_compile.compile(str(source), str(app / "pkg/core.pyc"), doraise=True)
+    source.unlink()
+    told = lens(world, "run", "--affected", "--json", cwd=app)
+    assert told.status == 1
+    assert told.outcomes[HIGH] == "failed"
 
 
 def test_what_git_cannot_compare_is_a_sentence(

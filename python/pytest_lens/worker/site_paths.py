@@ -29,6 +29,14 @@ _STDLIB = _stdlib()
 _ROOT = os.path.join(os.getcwd(), "")
 
 
+def is_cached_bytecode(path: str) -> bool:
+    """Whether Python made this file of a source: the cache tag in its name shows it.
+
+    Without a tag, as in `name.pyc`, it is a module whose source is not there.
+    """
+    return path.endswith(".pyc") and "." in os.path.basename(path)[: -len(".pyc")]
+
+
 def package_dirs() -> list[str]:
     """The folders into which packages are installed, for this interpreter; some may not exist."""
     paths = sysconfig.get_paths()

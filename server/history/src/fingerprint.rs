@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use ignore::WalkBuilder;
-use pytest_lens_analysis::{is_config_file, is_settings_file};
+use pytest_lens_analysis::{is_cached_bytecode, is_config_file, is_settings_file};
 use pytest_lens_platform::clock::disk_time;
 use pytest_lens_platform::files::entry_changed_ns;
 use sha2::{Digest, Sha256};
@@ -246,7 +246,8 @@ fn is_left_out(path: &Path, is_folder: bool) -> bool {
     } else {
         name == ".coverage"
             || name.starts_with(".coverage.")
-            || [".pyc", "~", ".swp", ".log"].iter().any(|end| name.ends_with(end))
+            || is_cached_bytecode(name)
+            || ["~", ".swp", ".log"].iter().any(|end| name.ends_with(end))
     }
 }
 
@@ -432,7 +433,7 @@ mod tests {
             ".pytest_cache/x",
             ".tox/x",
             "a.py~",
-            "a.pyc",
+            "a.cpython-313.pyc",
             "htmlcov/index.html",
             "node_modules/m/x.js",
             "out.log",

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from .. import own_code
+from .. import own_code, site_paths
 from ..unpatched import os, tempfile, time
 from ..watching import audit_hook, file_reads
 from ..wire import Message
@@ -348,7 +348,7 @@ class Inputs:
 
     def _locate_any(self, path: str) -> str | None:
         """A file's path, relative if it is below the root; None if it can't change."""
-        if path.startswith(own_code.FOLDER) or file_reads.is_cached_code(path):
+        if site_paths.is_cached_bytecode(path) or path.startswith(own_code.FOLDER):
             return None
         if not file_reads.is_of_project(path):
             return None

@@ -10,6 +10,7 @@ import stat as modes
 from typing import Any
 
 from ..config_files import CONFIG_FILES
+from ..site_paths import is_cached_bytecode
 from ..unpatched import hashlib, os, time
 
 # Path, mtime and ctime in nanoseconds (no ctime: it means nothing), size, whether the stat alone
@@ -34,7 +35,7 @@ real_open = os.open
 
 
 def _counts(name: str, all_names: bool) -> bool:
-    if name == "__pycache__" or name.endswith((".pyc", "~")):
+    if name == "__pycache__" or name.endswith("~") or is_cached_bytecode(name):
         return False
     if all_names:
         return not name.startswith(".#") and not name.endswith((".swp", ".swo", ".swx"))

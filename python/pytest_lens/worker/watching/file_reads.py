@@ -82,7 +82,7 @@ class FileReads:
     def _note(self, path: Any, event: str) -> None:
         if path != ANY_FILE:
             path = os.path.abspath(os.fsdecode(path))
-            if not path.startswith(self._root) or is_cached_code(path):
+            if not path.startswith(self._root) or site_paths.is_cached_bytecode(path):
                 return
             if not self._in_project(path):
                 return
@@ -153,11 +153,6 @@ def is_executed(path: Any) -> bool:
             break
         frame = frame.f_back
     return not is_importing
-
-
-def is_cached_code(path: str) -> bool:
-    """Whether a file holds what Python made of a source; not if it is all that there is."""
-    return path.endswith((f".{sys.implementation.cache_tag}.pyc", ".opt-1.pyc", ".opt-2.pyc"))
 
 
 def is_of_project(path: str) -> bool:

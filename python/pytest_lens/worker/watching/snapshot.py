@@ -153,7 +153,7 @@ class Snapshot:
     def _opened(self, path: Any, mode: str | None, flags: int) -> None:
         if isinstance(path, bytes):
             path = os.fsdecode(path)
-        if not isinstance(path, str) or path.endswith(".pyc"):
+        if not isinstance(path, str) or site_paths.is_cached_bytecode(path):
             return
         path = os.path.abspath(path)
         reads = mode.startswith("r") or "+" in mode if mode is not None else _reads(flags)
@@ -186,7 +186,9 @@ class Snapshot:
 
     def _matters(self, path: str) -> bool:
         """Whether a path may change while the interpreter stays the same."""
-        if path.startswith(self._ignored) or path.endswith(".pyc") or site_paths.is_stdlib(path):
+        if path.startswith(self._ignored) or site_paths.is_stdlib(path):
+            return False
+        if site_paths.is_cached_bytecode(path):
             return False
         # Installers replace the folder as a whole: the record of its parent shows that.
         return not (site_paths.is_third_party(path) and site_paths.is_metadata(path))

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use locate::{settings_from, settings_with};
 pub use options::AddedOptions;
-pub use tables::{CONFIG_FILES, holds_configuration, is_config_file};
+pub use tables::{CONFIG_FILES, holds_configuration, is_cached_bytecode, is_config_file};
 pub use values::to_bool;
 
 use crate::analyze::FileRole;

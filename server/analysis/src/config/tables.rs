@@ -45,6 +45,13 @@ pub fn is_config_file(name: impl AsRef<OsStr>) -> bool {
     CONFIG_FILES.iter().any(|config| name.as_ref() == *config)
 }
 
+/// Whether Python made a file of this name of a source: its cache tag shows it (PEP 3147), also where
+/// `PYTHONPYCACHEPREFIX` leads. Without a tag, as in `name.pyc`, it is a module whose source is not there.
+#[must_use]
+pub fn is_cached_bytecode(name: &str) -> bool {
+    name.strip_suffix(".pyc").is_some_and(|stem| stem.contains('.'))
+}
+
 /// Whether the text of a file with one of the names in [`CONFIG_FILES`] configures pytest. One that pytest refuses does:
 /// pytest says what is wrong with it.
 #[must_use]

@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
+use pytest_lens_analysis::is_cached_bytecode;
+
 use super::file_readers::{ANY_FILE, FileReaders};
 use super::import_graph::{ImportGraph, below, folder_of, is_conftest, is_prose};
 
@@ -48,6 +50,7 @@ pub(crate) fn is_made(path: &str) -> bool {
     path.split('/').any(|part| MADE.contains(&part) || part.ends_with(".egg-info"))
         || name == ".coverage"
         || name.starts_with(".coverage.")
+        || is_cached_bytecode(name)
         || ["~", ".swp"].iter().any(|end| name.ends_with(end))
 }
 

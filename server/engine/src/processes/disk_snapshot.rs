@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 use std::{fs, io};
 
-use pytest_lens_analysis::is_config_file;
+use pytest_lens_analysis::{is_cached_bytecode, is_config_file};
 use pytest_lens_platform::files;
 use sha2::{Digest, Sha256};
 
@@ -376,7 +376,7 @@ fn list(path: &Path, counted: Counted) -> io::Result<DirState> {
 /// As in `watching/disk_state.py`.
 fn counts(name: &str, counted: Counted) -> bool {
     let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
-    if name == "__pycache__" || ends(&[".pyc", "~"]) {
+    if name == "__pycache__" || ends(&["~"]) || is_cached_bytecode(name) {
         return false;
     }
     match counted {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ignore::{DirEntry, WalkBuilder};
+use pytest_lens_analysis::is_cached_bytecode;
 
 use crate::model::import_graph::relative;
 
@@ -96,7 +97,7 @@ pub(crate) fn matters(root: &Path, path: &Path) -> bool {
     let inside = path.strip_prefix(root).unwrap_or(path);
     let is_foreign = inside.iter().filter_map(|part| part.to_str()).any(|part| FOREIGN.contains(&part));
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    !is_foreign && ![".pyc", "~", ".swp"].iter().any(|end| name.ends_with(end))
+    !is_foreign && !is_cached_bytecode(name) && !["~", ".swp"].iter().any(|end| name.ends_with(end))
 }
 
 #[cfg(test)]
@@ -167,6 +168,6 @@ mod tests {
         // The folders above the root don't matter.
         let root = Path::new("/home/node_modules/project");
         assert!(matters(root, &root.join("a.py")));
-        assert!(!matters(root, &root.join("node_modules/a.py")) && !matters(root, &root.join("a.pyc")));
+        assert!(!matters(root, &root.join("node_modules/a.py")) && !matters(root, &root.join("a.cpython-313.pyc")));
     }
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use pytest_lens_analysis::CONFIG_FILES;
 use pytest_lens_analysis::functions::{Fingerprint, Functions, fingerprint};
+use pytest_lens_analysis::{CONFIG_FILES, is_cached_bytecode};
 use pytest_lens_history::{InputKind, TestInputs};
 use pytest_lens_plan::outcome::Outcome;
 use pytest_lens_platform::files::entry_changed_ns;
@@ -163,7 +163,7 @@ fn is_older(path: &Path, ms: u64) -> bool {
 fn names_in(folder: &Path) -> Fingerprint {
     let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
     let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    let mut names: Vec<String> = names.filter(|name| name != "__pycache__" && !name.ends_with(".pyc")).collect();
+    let mut names: Vec<String> = names.filter(|name| name != "__pycache__" && !is_cached_bytecode(name)).collect();
     names.sort_unstable();
     fingerprint(names.join("\0").as_bytes())
 }

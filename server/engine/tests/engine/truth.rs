@@ -4,9 +4,10 @@
 
 use std::time::{Duration, SystemTime};
 
+use pytest_lens_protocol::ErrorCode;
 use serde_json::json;
 
-use crate::common::{Lab, Order};
+use crate::common::{Lab, Order, refused};
 
 /// The test passes as long as `mod.VALUE` is 1.
 const FILES: &[(&str, &str)] =
@@ -125,6 +126,30 @@ async fn a_module_that_was_missing_and_comes_is_seen() {
             .await;
     assert_eq!(counts(&lab).await, PASSED);
     lab.project.write("src/extra.py", "");
+    assert_eq!(counts(&lab).await, FAILED);
+    lab.close().await;
+}
+
+/// As `compileall -b` makes them: without a source, `extra.pyc` is the module.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_without_a_source_is_seen() {
+    let text = "import extra\n\ndef test(): assert extra.VALUE == 1\n";
+    let lab =
+        Lab::resident(&[("pytest.ini", "[pytest]\npythonpath = src\n"), ("src/mod.py", ""), ("tests/test_a.py", text)])
+            .await;
+    assert_eq!(refused(lab.try_collect(false).await).0, ErrorCode::CollectionFailed);
+    let compile = |value: u8| {
+        lab.project.write("source.txt", &format!("VALUE = {value}\n"));
+        let program = "import py_compile; py_compile.compile('source.txt', 'src/extra.pyc', doraise=True)";
+        let status = std::process::Command::new(crate::common::python())
+            .args(["-c", program])
+            .current_dir(&lab.project.root)
+            .status();
+        assert!(status.is_ok_and(|status| status.success()));
+    };
+    compile(1);
+    assert_eq!(counts(&lab).await, PASSED);
+    compile(2);
     assert_eq!(counts(&lab).await, FAILED);
     lab.close().await;
 }
