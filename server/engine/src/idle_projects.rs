@@ -1,24 +1,31 @@
 //! Ends the processes of projects that nobody has used for a while, except the last few, of which later only those stay that
-//! the next run probably needs. The next use starts them again.
+//! the next run probably needs. The next use starts them again. Memory goes back to the system before that.
 
 use std::cmp::Reverse;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use pytest_lens_platform::memory::give_back;
 use tokio::time::Instant;
 
 use crate::engine::Shared;
 use crate::project::Project;
-use crate::timing::{IDLE_INTERVAL, LEFT_ALONE};
+use crate::timing::{GIVE_BACK_AFTER, IDLE_INTERVAL, LEFT_ALONE};
 
 /// Number of contexts whose processes stay warm, however long they are idle.
 pub(crate) const WARM: usize = 4;
 
 /// Checks an engine's projects as long as it exists. `after`: the time after which a project counts as idle.
 pub(crate) async fn watch(engine: Weak<Shared>, after: Duration) {
+    let mut unused_before = Duration::MAX;
     loop {
         tokio::time::sleep(IDLE_INTERVAL.min(after)).await;
         let Some(engine) = engine.upgrade() else { return };
+        let unused = unused_for(&engine);
+        if GIVE_BACK_AFTER.iter().any(|limit| (unused_before..unused).contains(limit)) {
+            give_back_memory(&engine).await;
+        }
+        unused_before = unused;
         rest(&engine, after);
         for project in warm(&engine) {
             if project.pool.used().elapsed() >= after * LEFT_ALONE && !project.state.is_busy() {
@@ -26,6 +33,20 @@ pub(crate) async fn watch(engine: Weak<Shared>, after: Duration) {
             }
         }
     }
+}
+
+/// The time since the processes of any project were used last.
+fn unused_for(engine: &Shared) -> Duration {
+    engine.projects.iter().map(|project| project.pool.used().elapsed()).min().unwrap_or_default()
+}
+
+/// Drops old events, and gives back what they and the last collections have left free.
+async fn give_back_memory(engine: &Shared) {
+    for project in engine.projects.iter().filter(|project| !project.state.is_busy()) {
+        project.state.log.forget();
+    }
+    // A failure to do so costs memory alone.
+    let _ = tokio::task::spawn_blocking(give_back).await;
 }
 
 /// The projects that have processes.

@@ -194,6 +194,10 @@ pub(crate) const IDLE_RUN_LENGTH: Duration = Duration::from_secs(2);
 /// The longest time for such a run beyond the last durations of its tests: one that hangs holds up the others.
 pub(crate) const IDLE_RUN_LIMIT: Duration = Duration::from_secs(30);
 
+/// When nobody has used the engine for these times, it gives memory back to the system: soon after the last use, and when
+/// it no longer needs to keep events for readers.
+pub(crate) const GIVE_BACK_AFTER: [Duration; 2] = [IDLE_INTERVAL, EVENTS_KEPT.saturating_add(IDLE_INTERVAL)];
+
 /// Pause between two looks for idle projects: a fraction of [`REST_AFTER`].
 pub(crate) const IDLE_INTERVAL: Duration = Duration::from_secs(5);
 

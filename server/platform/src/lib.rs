@@ -1,4 +1,4 @@
-//! The differences between operating systems: processes, sockets, private files, marks of files, signals. No other
+//! The differences between operating systems: processes, sockets, private files, marks of files, signals, memory. No other
 //! crate asks for the system that it is compiled for.
 //!
 //! `unix/` serves Linux and macOS, with `linux.rs` and `macos.rs` for what only one of them has; `windows/` has the same
@@ -14,6 +14,7 @@ mod unwatched;
 #[cfg(windows)]
 mod windows;
 
+pub mod memory;
 pub mod opens;
 
 #[cfg(unix)]

@@ -249,6 +249,7 @@ pub(crate) fn reasons(
     let mut reasons = changes.everything.clone();
     let mut reads_lines = false;
     let mut executed: BTreeSet<&str> = BTreeSet::new();
+    let mut modules: BTreeMap<&str, &Input> = BTreeMap::new();
     for number in &test.inputs {
         let Some(input) = all.get(number) else {
             reasons.push(Why::Unreadable);
@@ -268,8 +269,10 @@ pub(crate) fn reasons(
             InputKind::Function => {
                 executed.insert(&input.path);
                 // Its file was imported, by whatever way; the sources may not show by which.
-                changes.imported.contains(&input.path)
-                    || (changes.texts.contains(&input.path) && fingerprint_of(present, &used()) != input.fingerprint)
+                if changes.imported.contains(&input.path) && !is_reached {
+                    modules.insert(&input.path, input);
+                }
+                changes.texts.contains(&input.path) && fingerprint_of(present, &used()) != input.fingerprint
             }
             InputKind::File | InputKind::Folder | InputKind::Variable | InputKind::Exists => {
                 fingerprint_of(present, &used()) != input.fingerprint
@@ -279,6 +282,8 @@ pub(crate) fn reasons(
             reasons.push(Why::Changed(input.clone()));
         }
     }
+    let module = |input: &Input| Input { name: MODULE.to_owned(), ..input.clone() };
+    reasons.extend(modules.into_values().map(|input| Why::Changed(module(input))));
     if reads_lines {
         let changed = executed.into_iter().filter(|path| changes.texts.contains(*path));
         reasons.extend(changed.map(|path| Why::Lines(path.to_owned())));

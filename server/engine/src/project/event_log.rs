@@ -79,11 +79,7 @@ pub(crate) enum Read {
 
 impl Inner {
     fn push(&mut self, event: Event) {
-        // Items count as part of the inventory, which holds them as well.
-        let weight = match &event.payload {
-            EventPayload::Inventory(_) => 0,
-            payload => weight_of(payload),
-        };
+        let weight = weight_of(&event.payload);
         self.weight += weight;
         self.notes.push_back((Instant::now(), weight));
         self.events.push_back(Arc::new(event));
@@ -176,6 +172,11 @@ impl EventLog {
         seq
     }
 
+    /// Drops older events that readers had time to read, if there are too many. No current run may need them.
+    pub(crate) fn forget(&self) {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).forget(Instant::now());
+    }
+
     /// Packs all but the newest events. Blocks.
     pub(crate) fn pack(&self) {
         let lock = || self.inner.lock().unwrap_or_else(PoisonError::into_inner);
@@ -199,7 +200,6 @@ impl EventLog {
             }
             inner.events.drain(..BLOCK);
             inner.notes.drain(..BLOCK);
-            // Items of an inventory have no weight.
             let packed = bytes.len().min(weight);
             inner.weight = inner.weight - weight + packed;
             inner.packed.push_back(Arc::new(Block { at, weight: packed, bytes: bytes.into() }));
@@ -317,7 +317,7 @@ fn weight_of(payload: &EventPayload) -> usize {
 #[cfg(test)]
 mod tests {
     use pytest_lens_protocol::OutputStream::Stdout;
-    use pytest_lens_protocol::{InventoryDelta, Output, TestOutcome, TestOutcomes, TestsStarted};
+    use pytest_lens_protocol::{InventoryDelta, ItemKind, Output, TestItem, TestOutcome, TestOutcomes, TestsStarted};
 
     use super::*;
 
@@ -336,6 +336,35 @@ mod tests {
         assert_eq!(inner.events.len(), 7);
         assert!(inner.weight <= WEIGHT_KEPT && inner.notes.len() == 7);
         drop(inner);
+        assert_eq!(log.read(0), Read::Lost(13));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn r4_large_changes_of_the_tree_are_kept_no_longer_than_readers_need() {
+        let log = EventLog::new();
+        for _ in 0..20 {
+            let label = "x".repeat(1024 * 1024);
+            let item = TestItem {
+                id: "a.py".into(),
+                parent: None,
+                kind: ItemKind::File,
+                label,
+                uri: "file:///a.py".into(),
+                range: None,
+                markers: Vec::new(),
+                skip: false,
+                xfail: false,
+                case_count: None,
+                provisional: false,
+            };
+            let delta = InventoryDelta { upserts: vec![Arc::new(item)], ..InventoryDelta::default() };
+            log.push(EventPayload::Inventory(delta), true);
+        }
+        tokio::time::advance(EVENTS_KEPT / 2).await;
+        log.forget();
+        assert_eq!(events(log.read(0)).0, 7, "a page");
+        tokio::time::advance(EVENTS_KEPT).await;
+        log.forget();
         assert_eq!(log.read(0), Read::Lost(13));
     }
 
