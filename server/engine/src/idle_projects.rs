@@ -17,12 +17,13 @@ pub(crate) const WARM: usize = 4;
 
 /// Checks an engine's projects as long as it exists. `after`: the time after which a project counts as idle.
 pub(crate) async fn watch(engine: Weak<Shared>, after: Duration) {
-    let mut unused_before = Duration::MAX;
+    let mut unused_before = Duration::ZERO;
     loop {
         tokio::time::sleep(IDLE_INTERVAL.min(after)).await;
         let Some(engine) = engine.upgrade() else { return };
         let unused = unused_for(&engine);
-        if GIVE_BACK_AFTER.iter().any(|limit| (unused_before..unused).contains(limit)) {
+        if is_time_to_give_back(unused_before, unused) {
+            tracing::debug!(?unused, "memory goes back to the system");
             give_back_memory(&engine).await;
         }
         unused_before = unused;
@@ -38,6 +39,13 @@ pub(crate) async fn watch(engine: Weak<Shared>, after: Duration) {
 /// The time since the processes of any project were used last.
 fn unused_for(engine: &Shared) -> Duration {
     engine.projects.iter().map(|project| project.pool.used().elapsed()).min().unwrap_or_default()
+}
+
+/// Whether one of the times has passed since the look before; `before`: for how long the engine was unused then.
+fn is_time_to_give_back(before: Duration, unused: Duration) -> bool {
+    // A shorter time is that since another use.
+    let since = if unused < before { Duration::ZERO } else { before };
+    GIVE_BACK_AFTER.iter().any(|limit| since < *limit && *limit <= unused)
 }
 
 /// Drops old events, and gives back what they and the last collections have left free.
@@ -83,6 +91,19 @@ fn idle(used: Vec<Instant>, now: Instant, after: Duration) -> impl Iterator<Item
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_goes_back_twice_after_each_use() {
+        // Looks that are 5 s apart; a use comes in between.
+        let looks = [2, 7, 12, 60, 67, 72, 6, 11, 70, 3, 8].map(Duration::from_secs);
+        let mut before = Duration::ZERO;
+        let given = looks.map(|unused| {
+            let is_time = is_time_to_give_back(before, unused);
+            before = unused;
+            is_time
+        });
+        assert_eq!(given, [false, true, false, false, true, false, true, false, true, false, true]);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn r7_the_last_few_stay_warm_and_the_others_for_a_while() {

@@ -88,6 +88,8 @@ impl Pool {
             match self.collect_without(wanted, left_out.as_ref()).await {
                 Ok(found) => {
                     self.remember_crashes(left_out, &found.collected, wanted);
+                    // The use lasted until now.
+                    self.touch();
                     return Ok(found);
                 }
                 // The process that was to be forked may have ended unseen.
