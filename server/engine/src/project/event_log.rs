@@ -316,10 +316,13 @@ fn weight_of(payload: &EventPayload) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use pytest_lens_protocol::OutputStream::Stdout;
     use pytest_lens_protocol::{InventoryDelta, ItemKind, Output, TestItem, TestOutcome, TestOutcomes, TestsStarted};
 
     use super::*;
+    use crate::model::item::outline_item;
 
     #[test]
     fn r4_a_log_is_bounded_by_its_weight_once_readers_had_time() {
@@ -344,19 +347,7 @@ mod tests {
         let log = EventLog::new();
         for _ in 0..20 {
             let label = "x".repeat(1024 * 1024);
-            let item = TestItem {
-                id: "a.py".into(),
-                parent: None,
-                kind: ItemKind::File,
-                label,
-                uri: "file:///a.py".into(),
-                range: None,
-                markers: Vec::new(),
-                skip: false,
-                xfail: false,
-                case_count: None,
-                provisional: false,
-            };
+            let item = TestItem { label, ..outline_item(Path::new("/"), "a.py", ItemKind::File) };
             let delta = InventoryDelta { upserts: vec![Arc::new(item)], ..InventoryDelta::default() };
             log.push(EventPayload::Inventory(delta), true);
         }
