@@ -3,7 +3,9 @@
 //! They matter for changes that were made before anybody saw the tests run: code that loads modules by names that it
 //! computes, reads sources or documents as data, or starts an interpreter.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+
+use aho_corasick::AhoCorasick;
 
 use crate::model::impact::{Kind, kind};
 use crate::model::scope::is_within;
@@ -53,44 +55,106 @@ impl Words {
         names_one && STARTERS.iter().any(|word| self.text.contains(word))
     }
 
-    /// Whether this source may use another file. `is_unimported`: no import names that one, so that any code which
-    /// loads modules may be its user; of others only such code that names its folder, or is around it.
-    pub(crate) fn may_use(&self, own: &str, path: &str, is_unimported: bool) -> bool {
-        let (folder, name) = path.rsplit_once('/').unwrap_or_default();
-        let name = if name.is_empty() { path } else { name };
-        match kind(path) {
+    /// Whether this source may use another file, of whose names `named` are in it.
+    fn may_use(&self, own: &str, path: &UnnamedPath<'_>, named: &Named) -> bool {
+        let (folder, name) = split(path.path);
+        let has_word_of = || folder.is_empty() || path.folders.iter().any(|id| named.words[*id]);
+        match kind(path.path) {
             Kind::Source => {
-                let is_named = is_unimported && name != "__init__.py" && self.text.contains(name);
+                let is_named = path.is_unimported && name != "__init__.py" && named.texts[path.name];
                 let loads_it = || {
                     let around = own.rsplit_once('/').map_or("", |(around, _)| around);
                     let is_below = !around.is_empty() && is_within(folder, around);
-                    folder.is_empty() || is_below || folder.rsplit('/').next().is_some_and(|last| self.has_word(last))
+                    folder.is_empty() || is_below || path.folders.last().is_some_and(|id| named.words[*id])
                 };
                 let reads_it = || self.lists && (self.ends.contains(".py") || self.is_indirect);
                 is_named
-                    || (is_unimported && (self.loads || self.is_indirect))
+                    || (path.is_unimported && (self.loads || self.is_indirect))
                     || (self.loads && loads_it())
-                    || (reads_it() && self.has_word_of(folder))
+                    || (reads_it() && has_word_of())
             }
             _ => {
-                self.text.contains(name)
+                named.texts[path.name]
                     || name.rfind('.').is_some_and(|dot| dot > 0 && self.ends.contains(&name[dot..]))
-                    || (self.lists && self.has_word_of(folder))
+                    || (self.lists && has_word_of())
             }
         }
     }
+}
 
-    /// Whether the code names one of these folders; the top has no name.
-    fn has_word_of(&self, folder: &str) -> bool {
-        folder.is_empty() || folder.split('/').any(|part| self.has_word(part))
+/// Files whose users the imports do not show, with the names by which code may speak of them.
+pub(crate) struct Unnamed<'a> {
+    paths: Vec<UnnamedPath<'a>>,
+    /// The number of all names.
+    count: usize,
+    /// Finds all names in one pass over a text. `None`: they are too many for that, so that each source counts as one that
+    /// has all of them.
+    names: Option<AhoCorasick>,
+}
+
+struct UnnamedPath<'a> {
+    path: &'a str,
+    /// No import names it, so that any code which loads modules may be its user; of others only such code that names
+    /// its folder, or is around it.
+    is_unimported: bool,
+    /// The pattern of its own name.
+    name: usize,
+    /// Those of its folders.
+    folders: Vec<usize>,
+}
+
+/// Which patterns a text has, and which of them as whole words.
+struct Named {
+    texts: Vec<bool>,
+    words: Vec<bool>,
+}
+
+impl<'a> Unnamed<'a> {
+    /// `paths`: relative to the root, each with whether no import names it.
+    pub(crate) fn new(paths: impl IntoIterator<Item = (&'a str, bool)>) -> Self {
+        let mut ids: HashMap<&str, usize> = HashMap::new();
+        let mut names = Vec::new();
+        let mut id = |name: &'a str| {
+            *ids.entry(name).or_insert_with(|| {
+                names.push(name);
+                names.len() - 1
+            })
+        };
+        let paths = paths.into_iter().map(|(path, is_unimported)| {
+            let (folder, name) = split(path);
+            let folders = folder.split('/').filter(|part| !part.is_empty());
+            UnnamedPath { path, is_unimported, name: id(name), folders: folders.map(&mut id).collect() }
+        });
+        let paths = paths.collect();
+        Unnamed { paths, count: names.len(), names: AhoCorasick::new(names).ok() }
     }
 
-    fn has_word(&self, word: &str) -> bool {
+    /// Those of the paths that a source may use; `own` is its own path.
+    pub(crate) fn used_by<'s>(&'s self, own: &'s str, source: &'s Words) -> impl Iterator<Item = &'a str> {
+        let named = self.named(&source.text);
+        let others = self.paths.iter().filter(move |path| path.path != own);
+        others.filter(move |path| source.may_use(own, path, &named)).map(|path| path.path)
+    }
+
+    fn named(&self, text: &str) -> Named {
+        let all = |are_in_it| Named { texts: vec![are_in_it; self.count], words: vec![are_in_it; self.count] };
+        let Some(names) = &self.names else { return all(true) };
+        let mut named = all(false);
         let is_inside = |letter: Option<char>| letter.is_some_and(|letter| letter == '_' || letter.is_alphanumeric());
-        self.text.match_indices(word).any(|(at, _)| {
-            !is_inside(self.text[..at].chars().next_back()) && !is_inside(self.text[at + word.len()..].chars().next())
-        })
+        for found in names.find_overlapping_iter(text) {
+            let id = found.pattern().as_usize();
+            named.texts[id] = true;
+            named.words[id] = named.words[id]
+                || !is_inside(text[..found.start()].chars().next_back())
+                    && !is_inside(text[found.end()..].chars().next());
+        }
+        named
     }
+}
+
+/// The folder and the name of a file; the top has no name.
+fn split(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or(("", path))
 }
 
 /// The ends of file names in strings of a text, after something that is computed or a wildcard.
@@ -111,7 +175,8 @@ mod tests {
     use super::*;
 
     fn users(path: &str, is_unimported: bool, sources: &[(&str, &str)]) -> String {
-        let uses = |(own, text): &&(&str, &str)| Words::new((*text).to_owned()).may_use(own, path, is_unimported);
+        let unnamed = Unnamed::new([(path, is_unimported)]);
+        let uses = |(own, text): &&(&str, &str)| unnamed.used_by(own, &Words::new((*text).to_owned())).eq([path]);
         sources.iter().filter(uses).map(|(own, _)| *own).collect::<Vec<_>>().join(" ")
     }
 

@@ -15,7 +15,7 @@ use crate::model::impact::{Impact, Kind, Known, is_made, kind};
 use crate::model::import_graph::{Affected, ImportGraph};
 use crate::model::scope::is_within;
 use crate::model::test_inputs::Why;
-use crate::model::words::Words;
+use crate::model::words::{Unnamed, Words};
 use crate::processes::project_files::{self, Link};
 use crate::project::Project;
 use crate::project::test_records::{self, Judged, Reason, TICK_NS};
@@ -144,13 +144,7 @@ impl<'p> Reach<'p> {
                 if unnamed.is_empty() {
                     break;
                 }
-                for path in unnamed {
-                    let is_unimported = known.is_unimported(&path);
-                    let users = texts.iter().filter(|(source, _)| *source != path);
-                    let users = users.filter(|(source, words)| words.may_use(source, &path, is_unimported));
-                    let users = users.map(|(source, _)| source.clone()).collect();
-                    known.naming.insert(path, users);
-                }
+                known.naming.extend(users(&known, &unnamed, &texts));
             }
         }
         let mut impact = known.impact(changed);
@@ -272,6 +266,21 @@ impl<'p> Reach<'p> {
 fn changed_ms(path: &Path) -> u64 {
     let data = path.ancestors().find_map(|path| std::fs::symlink_metadata(path).ok());
     data.map_or(u64::MAX, |data| u64::try_from((entry_changed_ns(&data) + TICK_NS) / 1_000_000).unwrap_or(u64::MAX))
+}
+
+/// For each of these files, the sources that may use it in ways that no import shows.
+fn users(known: &Known<'_>, unnamed: &[String], texts: &[(String, Words)]) -> HashMap<String, BTreeSet<String>> {
+    let mut users: HashMap<String, BTreeSet<String>> =
+        unnamed.iter().map(|path| (path.clone(), BTreeSet::new())).collect();
+    let unnamed = Unnamed::new(unnamed.iter().map(|path| (&**path, known.is_unimported(path))));
+    for (source, words) in texts {
+        for path in unnamed.used_by(source, words) {
+            if let Some(users) = users.get_mut(path) {
+                users.insert(source.clone());
+            }
+        }
+    }
+    users
 }
 
 /// Whether every run takes its variables from this file.
