@@ -210,12 +210,13 @@ class Project:
         files: dict[str, str] = FILES,
         below: str = ".",
         links: dict[str, str] | None = None,
+        variables: dict[str, str] | None = None,
     ) -> None:
         self.root = folder / "project"
         self._below = self.root / below
-        self._env = {**os.environ, "XDG_STATE_HOME": str(folder / "state")}
-        self._env["XDG_CACHE_HOME"] = str(folder / "cache")
-        self._env["VIRTUAL_ENV"] = sys.prefix
+        self.env = {**os.environ, **(variables or {}), "XDG_STATE_HOME": str(folder / "state")}
+        self.env["XDG_CACHE_HOME"] = str(folder / "cache")
+        self.env["VIRTUAL_ENV"] = sys.prefix
         for name, text in files.items():
             self.write(name, textwrap.dedent(text).lstrip("\n"))
         for name, target in (links or {}).items():
@@ -223,6 +224,10 @@ class Project:
         for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "x"]):
             self.git(*words)
         assert self.run().returncode == 0
+
+    @property
+    def binary(self) -> str:
+        return os.environ.get("PYTEST_LENS_BIN") or str(REPO / "target" / "debug" / "pytest-lens")
 
     def git(self, *words: str) -> None:
         names = ["-c", "user.name=x", "-c", "user.email=x@x", "-c", "commit.gpgsign=false"]
@@ -235,14 +240,13 @@ class Project:
 
     def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Call `pytest-lens run`."""
-        binary = os.environ.get("PYTEST_LENS_BIN") or str(REPO / "target" / "debug" / "pytest-lens")
-        command = [binary, "run", *arguments]
-        env = {**self._env, **variables}
+        command = [self.binary, "run", *arguments]
+        env = {**self.env, **variables}
         return subprocess.run(command, cwd=self._below, env=env, capture_output=True, text=True)
 
-    def affected(self, **variables: str) -> set[str]:
+    def affected(self, *arguments: str, **variables: str) -> set[str]:
         """The names of the tests that would run."""
-        told = self.run("--affected", "--collect-only", "-q", **variables)
+        told = self.run("--affected", "--collect-only", "-q", *arguments, **variables)
         assert told.returncode in (0, 5), told.stdout + told.stderr
         return {line.split("::")[1] for line in told.stdout.splitlines() if "::" in line}
 
@@ -420,6 +424,124 @@ def test_who_reads_which_variables_there_are_is_affected_by_a_further_one(tmp_pa
     assert project.affected(OTHER="") == {"test_all"}
     told = project.run("--affected", "--explain", "test_v.py::test_all", OTHER="").stdout
     assert "it reads which environment variables there are, and one came or went since" in told
+
+
+@pytest.mark.skipif(not RECORDS, reason="nothing is recorded")
+def test_a_library_that_changes_reaches_every_test_and_its_data_their_readers(
+    tmp_path: Path,
+) -> None:
+    libraries = {
+        "lib/__init__.py": """
+            import pathlib
+            def value():
+                from . import low
+                return low.VALUE
+            def data():
+                return (pathlib.Path(__file__).parent / "data.txt").read_text()
+        """,
+        "lib/low.py": "VALUE = 1\n",
+        "lib/data.txt": "data",
+        "lib-1.0.dist-info/entry_points.txt": "",
+        "other.pth": "",
+    }
+    folder = tmp_path / "site-packages"
+    for name, text in libraries.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(textwrap.dedent(text).lstrip("\n"), encoding="utf-8")
+    tests = """
+        import lib
+        def test_value(): assert lib.value() == 1
+        def test_data(): assert lib.data() == "data"
+        def test_none(): pass
+    """
+    files = {"pytest-lens.toml": FILES["pytest-lens.toml"], "test_l.py": tests}
+    project = Project(tmp_path, files, variables={"PYTHONPATH": str(folder)})
+    every = {"test_value", "test_data", "test_none"}
+
+    def affected_by(name: str, text: str) -> set[str]:
+        path = folder / name
+        before = path.read_bytes() if path.exists() else None
+        path.write_text(text, encoding="utf-8")
+        try:
+            return project.affected()
+        finally:
+            path.unlink() if before is None else path.write_bytes(before)
+
+    assert project.affected() == set()
+    assert affected_by("lib/low.py", "VALUE = 2\n") == every, "a test imports it late"
+    assert affected_by("lib/data.txt", "date") == {"test_data"}
+    assert affected_by("lib/unused.txt", "") == set()
+    # A module that comes may hide another, or be one that code can do without.
+    assert affected_by("lib/speed.py", "") == every
+    assert affected_by("speed.py", "") == every
+    assert affected_by("other.pth", "/elsewhere") == every
+    assert affected_by("lib-1.0.dist-info/entry_points.txt", "[x]\n") == every
+    assert project.affected() == set(), "all is as it was"
+    (folder / "lib/low.py").write_text("VALUE = 2\n", encoding="utf-8")
+    told = project.run("--affected", "--explain", "test_l.py::test_none").stdout
+    assert f"code of a library in `{folder / 'lib'}` changed since " in told
+    assert project.run("--affected").returncode == 1
+
+
+@pytest.mark.skipif(not RECORDS, reason="nothing is recorded")
+def test_configuration_and_links_of_which_git_does_not_say_all_are_followed(tmp_path: Path) -> None:
+    tests = """
+        import linked
+        def test_linked(): assert linked.value() == 1
+        def test_none(): pass
+    """
+    files = {
+        "pytest-lens.toml": FILES["pytest-lens.toml"],
+        ".gitignore": "pytest.ini\n",
+        "pytest.ini": "[pytest]\n",
+        "own/ci.ini": "[pytest]\naddopts = @own/words.txt\n",
+        "own/words.txt": "-Wdefault\n",
+        "test_l.py": tests,
+    }
+    outside = tmp_path / "outside.py"
+    outside.write_text("def value(): return 1\n", encoding="utf-8")
+    # The arguments of a variable name the configuration that counts.
+    variables = {"PYTEST_ADDOPTS": "-c own/ci.ini --rootdir=."}
+    links = {"linked.py": "../outside.py"}
+    project = Project(tmp_path, files, links=links, variables=variables)
+    every = {"test_linked", "test_none"}
+    assert project.affected() == set()
+    assert project.affected_by("own/ci.ini", "[pytest]", "[pytest]\nxfail_strict = true") == every
+    assert project.affected_by("own/words.txt", "-Wdefault", "-Werror") == every
+    assert project.affected_by("pytest.ini", "[pytest]", "[pytest]\nxfail_strict = true") == every
+    assert project.affected() == set()
+    outside.write_text("def value(): return 2\n", encoding="utf-8")
+    assert project.affected() == {"test_linked"}
+
+
+@pytest.mark.skipif(not RECORDS, reason="nothing is recorded")
+def test_a_pass_says_nothing_about_a_run_with_other_options(tmp_path: Path) -> None:
+    tests = "import code_of\ndef test_value(): assert code_of.value() == 1\n"
+    files = {"pytest-lens.toml": FILES["pytest-lens.toml"], "test_v.py": tests}
+    project = Project(tmp_path, {**files, "code_of.py": "def value():\n    return 1\n"})
+    warns = "import warnings\ndef value():\n    warnings.warn('x')\n    return 1\n"
+    project.write("code_of.py", warns)
+    assert project.run().returncode == 0
+    assert project.affected() == set()
+    told = project.run("--affected", "--color=no", "-rA")
+    assert "1 test left out: nothing that it depends on has changed" in told.stderr
+    assert project.run("--affected", "-W", "error").returncode == 1
+
+
+@pytest.mark.skipif(not RECORDS, reason="nothing is recorded")
+def test_a_daemon_has_the_records_of_a_run_that_has_just_ended(
+    project: Project, tmp_path: Path
+) -> None:
+    socket = str(tmp_path / "s")
+    command = [project.binary, "daemon", "--socket", socket]
+    with subprocess.Popen(command, env=project.env, stderr=subprocess.PIPE, text=True) as daemon:
+        try:
+            assert daemon.stderr and socket in daemon.stderr.readline()
+            for _ in range(3):
+                assert project.run("--connect", socket).returncode == 0
+                assert project.affected("--connect", socket) == ALWAYS
+        finally:
+            daemon.terminate()
 
 
 @pytest.mark.skipif(not RECORDS, reason="nothing is recorded")

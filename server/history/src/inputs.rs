@@ -65,11 +65,13 @@ pub enum InputKind {
     Stat = 8,
     /// Whether a file or folder exists, and of what kind it is.
     Exists = 9,
+    /// Files of one folder of a library, and which modules are in that folder.
+    Library = 10,
 }
 
 impl InputKind {
     /// Every kind.
-    pub const ALL: [InputKind; 10] = [
+    pub const ALL: [InputKind; 11] = [
         InputKind::Function,
         InputKind::File,
         InputKind::Folder,
@@ -80,6 +82,7 @@ impl InputKind {
         InputKind::Extension,
         InputKind::Stat,
         InputKind::Exists,
+        InputKind::Library,
     ];
 }
 

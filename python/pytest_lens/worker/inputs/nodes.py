@@ -8,6 +8,7 @@ An input is a list whose first part is its kind:
 - ``["variable", name]``: an environment variable that was read
 - ``["lines"]``: the line numbers, or the text, of sources
 - ``["stat"]``: the existence, size or time of files, nobody sees of which
+- ``["library", folder, name]``: a file of a library, or all modules of a folder if there is no name
 - ``["process"]``, ``["network"]``, ``["extension"]``: nobody can know what was read there
 """
 

@@ -20,9 +20,10 @@ from .. import own_code, site_paths
 from ..unpatched import os, tempfile, time
 from ..watching import audit_hook, file_reads
 from ..wire import Message
-from . import existence, readers, variables
+from . import configuration, existence, readers, variables
 from .executed import Executed
 from .imports import BY_NAME, Imports
+from .libraries import Libraries
 from .nodes import EXTENSION, LINES, NETWORK, PROCESS, STAT, Nodes
 from .unaudited import identity
 
@@ -43,6 +44,7 @@ _WATCHED = (
     "os.scandir",
     "sqlite3.connect",
     "import",
+    "exec",
     "ctypes.dlopen",
     *existence.GLOBS,
     *_PROCESSES,
@@ -59,6 +61,7 @@ class Inputs:
         self._nodes = Nodes()
         self._executed = Executed(self._nodes, self._locate)
         self._imports = Imports(self._locate, self._use)
+        self._libraries = Libraries(self._root, self._is_left_by_tests)
         # Inputs of the present test, or of the collection, that are not functions.
         self._read: set[int] = set()
         self._edges: set[tuple[int, int]] = set()
@@ -105,6 +108,10 @@ class Inputs:
         before = self._take()
         if self._outside is None:
             self._outside = before
+            for path in configuration.files(item.config):
+                located = self._locate_any(path)
+                if located is not None:
+                    self._outside.add(self._nodes.number(("file", located)))
         self._item = item
         self._requested = []
         if self._tests and _has_children():
@@ -144,8 +151,10 @@ class Inputs:
         }
         if finalized:
             message["finalized"] = finalized
-        if self._outside:
-            message["outside"] = sorted(self._outside)
+        outside = self._outside or set()
+        outside.update(map(self._nodes.number, self._libraries.new()))
+        if outside:
+            message["outside"] = sorted(outside)
             self._outside = set()
         message["nodes"] = self._nodes.new()
         return message
@@ -296,6 +305,8 @@ class Inputs:
         if event in _PROCESSES:
             if self._item is not None or self._starts_project_code(event, args):
                 self._note(PROCESS)
+        elif event == "exec":
+            self._libraries.loaded(getattr(args[0], "co_filename", None))
         elif event in _NETWORK:
             if isinstance(args[1], tuple):  # not the path of a Unix socket
                 self._note(NETWORK)
@@ -304,11 +315,14 @@ class Inputs:
                 self._note(STAT)
         elif event in ("import", "ctypes.dlopen"):
             if event == "import" and args[1] is None:
+                self._libraries.searched(args[2])
                 self._imported(args[0])
             path = args[1] if event == "import" else args[0]
             is_extension = isinstance(path, str) and path.endswith(_EXTENSIONS)
-            if is_extension and self._locate(path) is not None:
-                self._note(EXTENSION)
+            if is_extension:
+                self._libraries.loaded(path)
+                if self._locate(path) is not None:
+                    self._note(EXTENSION)
         else:
             self._read_file(event, args)
 
@@ -327,9 +341,21 @@ class Inputs:
         kind = "folder" if event in ("os.listdir", "os.scandir") else "file"
         for path in file_reads.paths(event, args):
             located = self._locate_any(os.path.abspath(os.fsdecode(path)))
+            if located is None:
+                self._read_library(kind, os.path.abspath(os.fsdecode(path)))
+                continue
             is_data = kind == "file" and not file_reads.is_executed(path)
-            if located is not None and self._counts(readers.reader(is_data)):
+            if self._counts(readers.reader(is_data)):
                 self._note((kind, located))
+
+    def _read_library(self, kind: str, path: str) -> None:
+        """A file that is not the project's is read: an installed package may have data."""
+        if kind != "file" or not site_paths.is_third_party(path):
+            return
+        if site_paths.is_cached_bytecode(path) or path.startswith(own_code.FOLDER):
+            return
+        if readers.reader(not file_reads.is_executed(path)) == "project":
+            self._note(("library", os.path.dirname(path), os.path.basename(path)), depth=3)
 
     def _counts(self, reader: str) -> bool:
         """Whether reads matter: the sources that are imported are executed."""
@@ -356,9 +382,11 @@ class Inputs:
             return path[len(self._root) :]
         if path.startswith(("/proc/", "/sys/", "/dev/")):
             return None
-        if path.startswith(("/tmp/", _TEMPORARY)) and not self._was_there(path):
-            return None
-        return path
+        return None if self._is_left_by_tests(path) else path
+
+    def _is_left_by_tests(self, path: str) -> bool:
+        """Whether a file or folder is a temporary one that this process has made."""
+        return path.startswith(("/tmp/", _TEMPORARY)) and not self._was_there(path)
 
     def _was_there(self, path: str) -> bool:
         """Whether a temporary file is older than this process, and so not made by its tests."""

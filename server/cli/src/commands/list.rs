@@ -66,7 +66,8 @@ pub(crate) async fn of_run(
     }
     let wanted = if failed.is_empty() { wanted } else { Wanted { selectors: &failed, ..wanted } };
     let Some(base) = &options.affected else { return listed(&client, root, wanted, out).await };
-    let narrowed = affected::narrow(&client, root, selectors::node_ids(root, wanted.selectors)?, base).await?;
+    let narrowed =
+        affected::narrow(&client, root, selectors::node_ids(root, wanted.selectors)?, base, &options.passed).await?;
     if narrowed.is_nothing {
         // If standard error is closed, nobody reads it.
         let _ = writeln!(std::io::stderr(), "pytest-lens: {}", narrowed.left_out);

@@ -120,7 +120,7 @@ async fn select(
         return Ok(Ok(Selected { ids: requested.clone(), requested, left_out: String::new() }));
     }
     let base = given.base.as_deref().unwrap_or_default();
-    let narrowed = affected::narrow(client, root, requested.clone(), base).await?;
+    let narrowed = affected::narrow(client, root, requested.clone(), base, &[]).await?;
     if narrowed.is_nothing {
         return Ok(Err(narrowed.left_out));
     }

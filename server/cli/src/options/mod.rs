@@ -12,6 +12,7 @@ pub(crate) mod projects;
 pub(crate) mod pytest_options;
 pub(crate) mod pytest_table;
 pub(crate) mod reporter;
+pub(crate) mod reporting;
 pub(crate) mod selectors;
 pub(crate) mod terminal_access;
 pub(crate) mod values;

@@ -10,7 +10,7 @@ use crate::engine::client::Client;
 use crate::engine::inventory::{inventory, refresh};
 use crate::failure::{Failure, exit};
 use crate::git::{self, Changes};
-use crate::options::selectors;
+use crate::options::{reporting, selectors};
 use crate::paths::path_of_uri;
 use crate::suggest;
 use crate::terminal::text::{count_of, thousands};
@@ -28,14 +28,18 @@ pub(crate) struct Narrowed {
     pub left_out: String,
 }
 
-/// Narrows the selected ids.
+/// Narrows the selected ids. `passed`: pytest's options, with which a test may use other code than its record shows.
 pub(crate) async fn narrow(
     client: &Client,
     root: &Path,
     selected: Vec<String>,
     base: &str,
+    passed: &[String],
 ) -> Result<Narrowed, Failure> {
-    let reach = reach(client, root, base).await?;
+    let mut reach = reach(client, root, base).await?;
+    if passed.iter().any(|word| reporting::may_decide(word)) {
+        reach.tests.retain(|test| test.reason.is_some());
+    }
     let Reach { changes, everything, tests, .. } = &reach;
     let all = Narrowed { node_ids: selected, is_nothing: false, left_out: String::new() };
     if !everything.is_empty() && tests.iter().all(|test| test.reason.is_some()) {
@@ -355,6 +359,7 @@ fn because(test: &str, id: &str, reason: &ImpactReason, passed_ms: u64) -> Strin
         "variable" => format!("the environment variable `{name}`, which {it} reads, changed{since}"),
         "stat" => format!("{it} asks for the existence, size or time of files, and `{name}` changed{since}"),
         "exists" => format!("{it} looks whether `{name}` exists, and it came, went or changed its kind{since}"),
+        "library" => format!("code of a library in `{name}` changed{since}"),
         "environment" => format!("the interpreter, its packages, pytest's arguments or their variables changed{since}"),
         "configuration" => format!("`{name}`, on which every test may depend, came, went or changed{since}"),
         "imports" if name.is_empty() => {

@@ -65,7 +65,7 @@ async fn start_once(
     let (in_order_of, mut node_ids) = (node_ids.clone(), node_ids);
     let changing = collecting::word(&options.passed);
     if let (Some(base), None) = (&options.affected, changing) {
-        let mut narrowed = affected::narrow(&client, root, node_ids, base).await?;
+        let mut narrowed = affected::narrow(&client, root, node_ids, base, &options.passed).await?;
         let count = narrowed.node_ids.len();
         narrowed.node_ids.retain(|id| !addopts::leave_out(root, id, &options.passed));
         if narrowed.node_ids.is_empty() && count > 0 {

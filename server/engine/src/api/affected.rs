@@ -19,6 +19,7 @@ use crate::project::test_records::{Judged, Reason};
 
 pub(super) async fn of_paths(project: &Arc<Project>, paths: &[String]) -> Response {
     project.asks_for_affected.store(true, Ordering::Relaxed);
+    project.ended_runs_recorded().await;
     let changed: Vec<String> = inside(project, paths).collect();
     let outside = outside(project, paths);
     let inner = Arc::clone(project);
@@ -35,6 +36,8 @@ pub(super) async fn of_paths(project: &Arc<Project>, paths: &[String]) -> Respon
 
 pub(super) async fn explained(project: &Arc<Project>, paths: &[String]) -> Response {
     project.asks_for_affected.store(true, Ordering::Relaxed);
+    // Without its record, a pass of a moment ago says that nobody but importers is affected.
+    project.ended_runs_recorded().await;
     let root = &project.state.root;
     let changed: BTreeSet<String> = inside(project, paths).filter(|path| !is_in_environment(root, path)).collect();
     let outside = outside(project, paths);
@@ -89,6 +92,7 @@ fn name_of(kind: InputKind) -> &'static str {
         InputKind::Extension => "extension",
         InputKind::Stat => "stat",
         InputKind::Exists => "exists",
+        InputKind::Library => "library",
     }
 }
 
@@ -161,16 +165,26 @@ struct Followed<'a> {
 }
 
 impl Followed<'_> {
-    /// Not those outside of the repository, nor those that git ignores.
+    /// Not those outside of the repository, nor those that git ignores. Of a link, git says only to which name it leads.
     fn has(&self, path: &str) -> bool {
-        let (root, path) = (&self.project.state.root, Path::new(path));
+        let root = &self.project.state.root;
+        let (real, real_root) = (root.join(path).canonicalize(), root.canonicalize());
+        let is_target_followed = match (real, real_root) {
+            (Ok(real), Ok(root)) if real != root.join(path) => self.has_name(&root, &real),
+            _ => true,
+        };
+        is_target_followed && self.has_name(root, Path::new(path))
+    }
+
+    fn has_name(&self, root: &Path, path: &Path) -> bool {
+        let path = path.strip_prefix(root).unwrap_or(path);
         if path.is_absolute() {
             let top = root.ancestors().find(|folder| folder.join(".git").exists());
             return top.is_none_or(|top| path.starts_with(top));
         }
         // A source that is gone was deleted with git, more often than not.
         let is_gone = || path.extension().is_some_and(|end| end == "py") && !root.join(path).exists();
-        let code = self.code.get_or_init(|| self.project.fingerprints.code(root, b""));
+        let code = self.code.get_or_init(|| self.project.fingerprints.code(&self.project.state.root, b""));
         code.follows(path) || is_gone()
     }
 }
@@ -192,8 +206,12 @@ fn asked(test: Judged, followed: &Followed<'_>, changed: &BTreeSet<String>) -> O
             Why::Changed(input) => {
                 // A file that tests write themselves is no change.
                 let is_own = matches!(input.kind, InputKind::File | InputKind::Exists) && input.fingerprint == UNSURE;
-                // Git says nothing of folders.
-                let is_any = matches!(input.kind, InputKind::Variable | InputKind::Folder | InputKind::Exists);
+                // Git says nothing of folders, nor of libraries.
+                let is_any = match input.kind {
+                    InputKind::Variable | InputKind::Folder | InputKind::Exists | InputKind::Library => true,
+                    InputKind::Function | InputKind::File | InputKind::Lines | InputKind::Stat => false,
+                    InputKind::Process | InputKind::Network | InputKind::Extension => false,
+                };
                 (is_any && !is_own) || is_asked(&input.path) || (!is_own && !followed.has(&input.path))
             }
             Why::Lines(path) | Why::Configuration(path) => is_asked(path) || !followed.has(path),

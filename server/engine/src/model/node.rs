@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use dashmap::DashMap;
-use pytest_lens_analysis::functions::{Functions, functions};
+use pytest_lens_analysis::functions::{Fingerprint, Functions, fingerprint, functions};
 use pytest_lens_analysis::{DefLine, FileAnalysis, PytestSettings, analyze};
 use pytest_lens_plan::order::Item;
 use pytest_lens_plan::select::{Literal, Mark};
@@ -190,11 +190,35 @@ fn literal(value: &serde_json::Value) -> Literal {
     }
 }
 
+/// By path, the time of the last change, the size, and a result of reading the file.
+type ByState<T> = DashMap<PathBuf, (SystemTime, u64, T)>;
+
+/// The result for the present state of a file, read if it is not known.
+fn known_or_read<T: Clone>(known: &ByState<T>, path: &Path, read: impl FnOnce(&Path) -> Option<T>) -> Option<T> {
+    let data = std::fs::metadata(path).ok()?;
+    // No program can set this time.
+    let changed = SystemTime::UNIX_EPOCH + Duration::from_nanos(entry_changed_ns(&data).try_into().ok()?);
+    let settled = changed.elapsed().is_ok_and(|age| age.as_secs() >= 2);
+    if settled
+        && let Some(known) = known.get(path)
+        && known.0 == changed
+        && known.1 == data.len()
+    {
+        return Some(known.2.clone());
+    }
+    let result = read(path)?;
+    if settled {
+        known.insert(path.to_owned(), (changed, data.len(), result.clone()));
+    }
+    Some(result)
+}
+
 /// Analyses of files on disk, cached for each state of a file.
 #[derive(Default)]
 pub(crate) struct Analyses {
     known: DashMap<PathBuf, (SystemTime, u64, Arc<FileAnalysis>)>,
-    functions: DashMap<PathBuf, (SystemTime, u64, Arc<Functions>)>,
+    functions: ByState<Arc<Functions>>,
+    contents: ByState<Fingerprint>,
     /// Import graph of the last requested sources.
     graph: Mutex<Option<Arc<ImportGraph>>>,
 }
@@ -229,22 +253,13 @@ impl Analyses {
 
     /// The fingerprints of a file's functions in its current text; `None` if it can't be read.
     pub(crate) fn functions(&self, path: &Path) -> Option<Arc<Functions>> {
-        let data = std::fs::metadata(path).ok()?;
-        // No program can set this time.
-        let changed = SystemTime::UNIX_EPOCH + Duration::from_nanos(entry_changed_ns(&data).try_into().ok()?);
-        let settled = changed.elapsed().is_ok_and(|age| age.as_secs() >= 2);
-        if settled
-            && let Some(known) = self.functions.get(path)
-            && known.0 == changed
-            && known.1 == data.len()
-        {
-            return Some(Arc::clone(&known.2));
-        }
-        let functions = Arc::new(functions(&pytest_lens_analysis::listing::read_file(path).ok()?));
-        if settled {
-            self.functions.insert(path.to_owned(), (changed, data.len(), Arc::clone(&functions)));
-        }
-        Some(functions)
+        let read = |path: &Path| Some(Arc::new(functions(&pytest_lens_analysis::listing::read_file(path).ok()?)));
+        known_or_read(&self.functions, path, read)
+    }
+
+    /// The fingerprint of a file's content; `None` if it can't be read.
+    pub(crate) fn content(&self, path: &Path) -> Option<Fingerprint> {
+        known_or_read(&self.contents, path, |path| Some(fingerprint(&std::fs::read(path).ok()?)))
     }
 
     /// The import graph of these files, cached for each state of all of them.

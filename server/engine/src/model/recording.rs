@@ -47,6 +47,7 @@ enum KindNames {
     Extension,
     Stat,
     Exists,
+    Library,
 }
 
 /// The kind of an input, as workers name it.
@@ -70,6 +71,26 @@ pub(crate) struct Recorded {
     pub tests: BTreeMap<usize, Vec<u32>>,
     /// Inputs that were used while tests were collected, each with the files whose functions used it.
     pub outside: BTreeMap<Used, BTreeSet<String>>,
+}
+
+/// Between the names of several files of a library.
+pub(crate) const NAMES_END: &str = "/";
+
+impl Recorded {
+    /// The inputs of the collection. A process loads thousands of files of libraries: those in a folder are one input.
+    pub(crate) fn outside_by_folder(&self) -> impl Iterator<Item = (Used, BTreeSet<String>)> {
+        let is_whole = |used: &Used, files: &BTreeSet<String>| used.kind == InputKind::Library && files.is_empty();
+        let mut folders: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (used, _) in self.outside.iter().filter(|(used, files)| is_whole(used, files)) {
+            folders.entry(&used.path).or_default().push(&used.name);
+        }
+        let library = |(folder, names): (&str, Vec<&str>)| {
+            let used = Used { kind: InputKind::Library, path: folder.to_owned(), name: names.join(NAMES_END) };
+            (used, BTreeSet::new())
+        };
+        let others = self.outside.iter().filter(move |(used, files)| !is_whole(used, files));
+        others.map(|(used, files)| (used.clone(), files.clone())).chain(folders.into_iter().map(library))
+    }
 }
 
 /// The reports of a run so far.
@@ -223,5 +244,32 @@ mod tests {
         let (tests, outside) = recorded(&[(1, first)]);
         assert_eq!(tests, ["0: b"]);
         assert_eq!(outside, ["a {}", "b {\"a.py\"}", "lines {\"b.py\"}"]);
+    }
+
+    #[test]
+    fn the_files_of_libraries_are_kept_by_folder() {
+        let nodes = json!([
+            [0, "library", "/lib/b", "two.py"],
+            [1, "library", "/lib/b", "one.py"],
+            [2, "library", "/lib", ""],
+            [3, "library", "/lib/b", "data.txt"],
+            [4, "file", "d.txt", ""],
+            function(5, "reader"),
+        ]);
+        let first = json!({
+            "i": 0, "used": [], "edges": [[5, 3]], "is_first": true, "outside": [0, 1, 2, 3, 4], "nodes": nodes,
+        });
+        let later = json!({
+            "i": 1, "used": [], "edges": [], "is_first": false, "outside": [6],
+            "nodes": [[6, "library", "/lib/b", "late.py"]],
+        });
+        let mut recording = Recording::default();
+        for report in [first, later] {
+            recording.add(1, serde_json::from_value(report).unwrap());
+        }
+        let recorded = recording.finish();
+        let named = recorded.outside_by_folder().map(|(used, files)| format!("{} {} {files:?}", used.path, used.name));
+        let libraries = ["/lib/b data.txt {\"reader.py\"}", "/lib  {}", "/lib/b late.py/one.py/two.py {}"];
+        assert_eq!(named.collect::<Vec<_>>(), [&["d.txt  {}"][..], &libraries].concat());
     }
 }

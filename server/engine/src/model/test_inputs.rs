@@ -51,6 +51,8 @@ pub(crate) trait Present {
     fn sources(&self) -> &BTreeSet<String>;
     /// The fingerprint of a file, a folder or a variable; 0 if there is none.
     fn data(&self, kind: InputKind, name: &str) -> Fingerprint;
+    /// The fingerprint of these files of a library's folder, and of the modules there.
+    fn library(&self, folder: &str, names: &str) -> Fingerprint;
     fn environment(&self) -> Fingerprint;
     fn configuration(&self) -> &BTreeMap<String, Fingerprint>;
 }
@@ -71,6 +73,7 @@ pub(crate) fn fingerprint_of(present: &dyn Present, used: &Used) -> Fingerprint 
         InputKind::Function => present.source(&used.path).map_or(0, |source| source.of(&used.name)),
         InputKind::File | InputKind::Folder | InputKind::Exists => present.data(used.kind, &used.path),
         InputKind::Variable => present.data(used.kind, &used.name),
+        InputKind::Library => present.library(&used.path, &used.name),
         InputKind::Lines | InputKind::Stat | InputKind::Process | InputKind::Network | InputKind::Extension => 0,
     }
 }
@@ -81,10 +84,10 @@ pub(crate) fn ground(present: &dyn Present, recorded: &Recorded) -> Ground {
         let source = present.source(path)?;
         Some((path.clone(), SourceState(source.outside, source.text)))
     });
-    let outside = recorded.outside.iter().map(|(used, files)| {
-        let used = comparable(present, used.clone());
+    let outside = recorded.outside_by_folder().map(|(used, files)| {
+        let used = comparable(present, used);
         let print = fingerprint_of(present, &used);
-        OutsideInput(used.kind as u8, used.path, used.name, print, files.clone())
+        OutsideInput(used.kind as u8, used.path, used.name, print, files)
     });
     Ground {
         environment: present.environment(),
@@ -208,7 +211,7 @@ pub(crate) fn compare(ground: &Ground, present: &dyn Present) -> GroundChanges {
                     false => changes.imported.extend(files.iter().cloned()),
                 }
             }
-            InputKind::File | InputKind::Folder | InputKind::Variable | InputKind::Exists => {
+            InputKind::File | InputKind::Folder | InputKind::Variable | InputKind::Exists | InputKind::Library => {
                 if fingerprint_of(present, &used) != *fingerprint {
                     match kind {
                         // Tests write it themselves.
@@ -274,7 +277,7 @@ pub(crate) fn reasons(
                 }
                 changes.texts.contains(&input.path) && fingerprint_of(present, &used()) != input.fingerprint
             }
-            InputKind::File | InputKind::Folder | InputKind::Variable | InputKind::Exists => {
+            InputKind::File | InputKind::Folder | InputKind::Variable | InputKind::Exists | InputKind::Library => {
                 fingerprint_of(present, &used()) != input.fingerprint
             }
         };
@@ -392,6 +395,9 @@ mod tests {
         }
         fn data(&self, _: InputKind, name: &str) -> Fingerprint {
             self.data.get(name).copied().unwrap_or_default()
+        }
+        fn library(&self, folder: &str, names: &str) -> Fingerprint {
+            self.data.get(&format!("{folder} {names}")).copied().unwrap_or_default()
         }
         fn environment(&self) -> Fingerprint {
             self.environment

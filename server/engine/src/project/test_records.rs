@@ -13,7 +13,7 @@ use pytest_lens_plan::outcome::Outcome;
 use pytest_lens_platform::files::entry_changed_ns;
 
 use crate::model::import_graph::{Affected, ImportGraph};
-use crate::model::recording::Recorded;
+use crate::model::recording::{NAMES_END, Recorded, Used};
 use crate::model::test_inputs::{self, Asks, GroundChanges, Present, UNSURE, Why};
 use crate::processes::disk_snapshot::Snapshot;
 use crate::processes::launcher::Base;
@@ -30,8 +30,8 @@ pub(super) const TICK_NS: i64 = 20_000_000;
 /// Stands for the names of all variables.
 const ALL_VARIABLES: &str = "*";
 
-/// Variables that Python or C code reads without `os.environ`.
-const READ_BY_C: [&str; 5] = ["PYTHON", "PYTEST_", "LC_", "LANG", "TZ"];
+/// The beginnings of variables that Python or C code reads without `os.environ`, or once for all tests.
+const READ_BY_C: [&str; 7] = ["PYTHON", "PYTEST_", "LC_", "LANG", "TZ", "TMP", "TEMP"];
 
 /// Those that say nothing of how tests run: our own, and the mark of a test that started this process.
 const OURS: [&str; 2] = ["PYTEST_LENS_", "PYTEST_CURRENT_TEST"];
@@ -127,7 +127,7 @@ impl<'a> OnDisk<'a> {
         let content = if data.is_dir() || data.len() > CONTENT_LIMIT {
             fingerprint(format!("{} {:?}", data.len(), data.modified().ok()).as_bytes())
         } else {
-            std::fs::read(path).map_or(0, |content| fingerprint(&content))
+            self.state.analyses.content(path).unwrap_or_default()
         };
         // The last look: it may change at any time.
         if self.is_sure(path) { content } else { UNSURE }
@@ -168,6 +168,41 @@ fn names_in(folder: &Path) -> Fingerprint {
     fingerprint(names.join("\0").as_bytes())
 }
 
+/// The entries of a folder that decide which module an import finds there: modules, packages, and in a folder of installed
+/// packages their paths and entry points.
+fn modules_in(folder: &Path) -> String {
+    let Ok(entries) = std::fs::read_dir(folder) else { return String::new() };
+    let decisive = |entry: std::fs::DirEntry| {
+        let (path, name) = (entry.path(), entry.file_name().into_string().ok()?);
+        let end = name.rsplit_once('.').map_or("", |(_, end)| end);
+        let text = match end {
+            "py" | "so" | "pyd" | "pyc" if is_cached_bytecode(&name) => return None,
+            "py" | "so" | "pyd" | "pyc" => String::new(),
+            "pth" => std::fs::read_to_string(path).unwrap_or_default(),
+            "dist-info" | "egg-info" => std::fs::read_to_string(path.join("entry_points.txt")).unwrap_or_default(),
+            _ if is_importable(&name) && path.is_dir() => String::new(),
+            _ => return None,
+        };
+        Some(format!("{name}\0{text}"))
+    };
+    let mut decisive: Vec<String> = entries.flatten().filter_map(decisive).collect();
+    decisive.sort_unstable();
+    decisive.join("\0")
+}
+
+/// Whether a folder may be a package by its name.
+fn is_importable(name: &str) -> bool {
+    name != "__pycache__" && name.chars().all(|letter| letter.is_alphanumeric() || letter == '_')
+}
+
+/// Whether a path leads to an installed package, or out of the repository around this root: imports do not say whom a
+/// change there reaches.
+fn is_of_library(root: &Path, path: &str) -> bool {
+    let is_installed = ["/site-packages", "/dist-packages"].iter().any(|name| path.contains(name));
+    let top = root.ancestors().find(|folder| folder.join(".git").exists());
+    is_installed || !Path::new(path).starts_with(top.unwrap_or(root))
+}
+
 impl Present for OnDisk<'_> {
     fn source(&self, path: &str) -> Option<Arc<Functions>> {
         if self.sources.contains(path) { self.sure(path) } else { None }
@@ -200,6 +235,26 @@ impl Present for OnDisk<'_> {
         print
     }
 
+    fn library(&self, folder: &str, names: &str) -> Fingerprint {
+        let key = (InputKind::Library, format!("{folder}{NAMES_END}{names}"));
+        if let Some(known) = self.data.borrow().get(&key) {
+            return *known;
+        }
+        let folder = Path::new(folder);
+        let files: Vec<Fingerprint> = names
+            .split(NAMES_END)
+            .filter(|name| !name.is_empty())
+            .map(|name| self.content(&folder.join(name)))
+            .collect();
+        let print = if files.contains(&UNSURE) {
+            UNSURE
+        } else {
+            fingerprint(format!("{files:?} {}", modules_in(folder)).as_bytes())
+        };
+        self.data.borrow_mut().insert(key, print);
+        print
+    }
+
     fn environment(&self) -> Fingerprint {
         self.surroundings.environment
     }
@@ -226,6 +281,8 @@ pub(crate) fn write(
     if recorded.tests.is_empty() {
         return;
     }
+    let is_counted = |used: &Used| used.kind != InputKind::Library || is_of_library(&state.root, &used.path);
+    recorded.outside.retain(|used, _| is_counted(used));
     let at_ms = during.began_ms;
     let present = OnDisk::new(state, surroundings, Some(during));
     let ground = test_inputs::ground(&present, &recorded);
