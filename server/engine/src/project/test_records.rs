@@ -169,25 +169,22 @@ fn names_in(folder: &Path) -> Fingerprint {
 }
 
 /// The entries of a folder that decide which module an import finds there: modules, packages, and in a folder of installed
-/// packages their paths and entry points.
-fn modules_in(folder: &Path) -> String {
-    let Ok(entries) = std::fs::read_dir(folder) else { return String::new() };
+/// packages the files of paths, and the names of packages with their entry points.
+fn modules_in(folder: &Path) -> BTreeMap<String, String> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return BTreeMap::new() };
     let decisive = |entry: std::fs::DirEntry| {
         let (path, name) = (entry.path(), entry.file_name().into_string().ok()?);
         let end = name.rsplit_once('.').map_or("", |(_, end)| end);
         let text = match end {
             "py" | "so" | "pyd" | "pyc" if is_cached_bytecode(&name) => return None,
-            "py" | "so" | "pyd" | "pyc" => String::new(),
-            "pth" => std::fs::read_to_string(path).unwrap_or_default(),
+            "py" | "so" | "pyd" | "pyc" | "pth" => String::new(),
             "dist-info" | "egg-info" => std::fs::read_to_string(path.join("entry_points.txt")).unwrap_or_default(),
             _ if is_importable(&name) && path.is_dir() => String::new(),
             _ => return None,
         };
-        Some(format!("{name}\0{text}"))
+        Some((name, text))
     };
-    let mut decisive: Vec<String> = entries.flatten().filter_map(decisive).collect();
-    decisive.sort_unstable();
-    decisive.join("\0")
+    entries.flatten().filter_map(decisive).collect()
 }
 
 /// Whether a folder may be a package by its name.
@@ -241,16 +238,12 @@ impl Present for OnDisk<'_> {
             return *known;
         }
         let folder = Path::new(folder);
-        let files: Vec<Fingerprint> = names
-            .split(NAMES_END)
-            .filter(|name| !name.is_empty())
-            .map(|name| self.content(&folder.join(name)))
-            .collect();
-        let print = if files.contains(&UNSURE) {
-            UNSURE
-        } else {
-            fingerprint(format!("{files:?} {}", modules_in(folder)).as_bytes())
-        };
+        let modules = modules_in(folder);
+        let path_files = modules.keys().map(String::as_str).filter(|name| name.ends_with(".pth"));
+        let names = names.split(NAMES_END).filter(|name| !name.is_empty()).chain(path_files);
+        let files: Vec<Fingerprint> = names.map(|name| self.content(&folder.join(name))).collect();
+        let is_unsure = files.contains(&UNSURE) || (folder.is_dir() && !self.is_sure(folder));
+        let print = if is_unsure { UNSURE } else { fingerprint(format!("{files:?} {modules:?}").as_bytes()) };
         self.data.borrow_mut().insert(key, print);
         print
     }
