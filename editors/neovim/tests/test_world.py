@@ -26,7 +26,9 @@ SLOW = """
         pass
 """
 
-MANY = SLOW + """
+MANY = (
+    SLOW
+    + """
 
     import pytest
 
@@ -35,6 +37,7 @@ MANY = SLOW + """
     def test_more(number):
         time.sleep(0.05)
 """
+)
 
 
 @pytest.fixture
