@@ -152,6 +152,23 @@ impl<'a> OnDisk<'a> {
     fn is_sure(&self, path: &Path) -> bool {
         self.during.as_ref().is_none_or(|during| is_older(path, during.began_ms))
     }
+
+    /// Whether a folder of libraries had these modules when the run began. Python's first import of one changes the folder.
+    fn is_sure_folder(&self, folder: &Path, modules: &BTreeMap<String, String>) -> bool {
+        let is_sure = |path: &Path| self.is_sure(path) || was_changed_by_caching(path);
+        self.is_sure(folder)
+            || (was_changed_by_caching(folder) && modules.keys().all(|name| is_sure(&folder.join(name))))
+    }
+}
+
+/// Whether the last change of a folder is that Python made its `__pycache__`.
+fn was_changed_by_caching(folder: &Path) -> bool {
+    let (Ok(data), Ok(cache)) = (std::fs::metadata(folder), std::fs::metadata(folder.join("__pycache__"))) else {
+        return false;
+    };
+    let made = cache.created().ok().and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
+    let made = made.and_then(|time| i64::try_from(time.as_nanos()).ok());
+    made.is_some_and(|made| entry_changed_ns(&data).abs_diff(made) < TICK_NS.unsigned_abs())
 }
 
 /// Whether a file last changed before this time.
@@ -242,7 +259,7 @@ impl Present for OnDisk<'_> {
         let path_files = modules.keys().map(String::as_str).filter(|name| name.ends_with(".pth"));
         let names = names.split(NAMES_END).filter(|name| !name.is_empty()).chain(path_files);
         let files: Vec<Fingerprint> = names.map(|name| self.content(&folder.join(name))).collect();
-        let is_unsure = files.contains(&UNSURE) || (folder.is_dir() && !self.is_sure(folder));
+        let is_unsure = files.contains(&UNSURE) || (folder.is_dir() && !self.is_sure_folder(folder, &modules));
         let print = if is_unsure { UNSURE } else { fingerprint(format!("{files:?} {modules:?}").as_bytes()) };
         self.data.borrow_mut().insert(key, print);
         print
