@@ -483,6 +483,9 @@ class Project:
         """Git writes what another branch has."""
         branch = self.random.choice(["main", "other", "third"])
         self.git("checkout", "-q", "-f", branch)
+        # Git removes a folder in which that leaves no file.
+        for folder in FOLDERS:
+            (self.root / folder).mkdir(exist_ok=True)
         # A file that git does not know may be left over from a move.
         seen: set[str] = set()
         for path in self.tests():
