@@ -2,9 +2,10 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use pytest_lens_analysis::functions::{Fingerprint, Functions, fingerprint};
 use pytest_lens_analysis::{CONFIG_FILES, is_cached_bytecode};
@@ -138,8 +139,8 @@ impl<'a> OnDisk<'a> {
         let Ok(data) = std::fs::metadata(path) else { return 0 };
         // A folder changes with its entries; one that was born before may only have had another mode.
         let is_sure = self.during.as_ref().is_none_or(|during| {
-            let born = data.created().ok().and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
-            born.is_some_and(|at| at.as_millis() < u128::from(during.began_ms)) || is_older(path, during.began_ms)
+            born(&data).is_some_and(|at| at.as_millis() < u128::from(during.began_ms))
+                || is_older(path, during.began_ms)
         });
         if is_sure {
             fingerprint(format!("{:?} {:?}", data.file_type(), data.permissions()).as_bytes())
@@ -166,14 +167,18 @@ fn was_changed_by_caching(folder: &Path) -> bool {
     let (Ok(data), Ok(cache)) = (std::fs::metadata(folder), std::fs::metadata(folder.join("__pycache__"))) else {
         return false;
     };
-    let made = cache.created().ok().and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
-    let made = made.and_then(|time| i64::try_from(time.as_nanos()).ok());
+    let made = born(&cache).and_then(|time| i64::try_from(time.as_nanos()).ok());
     made.is_some_and(|made| entry_changed_ns(&data).abs_diff(made) < TICK_NS.unsigned_abs())
+}
+
+/// The time since 1970 at which a file or folder was made, where the file system knows it.
+fn born(data: &Metadata) -> Option<Duration> {
+    data.created().ok()?.duration_since(SystemTime::UNIX_EPOCH).ok()
 }
 
 /// Whether a file last changed before this time.
 fn is_older(path: &Path, ms: u64) -> bool {
-    let changed = |data: std::fs::Metadata| i128::from(entry_changed_ns(&data));
+    let changed = |data: Metadata| i128::from(entry_changed_ns(&data));
     std::fs::metadata(path).is_ok_and(|data| changed(data) + i128::from(TICK_NS) < i128::from(ms) * 1_000_000)
 }
 
