@@ -340,9 +340,10 @@ class Inputs:
     def _read_file(self, event: str, args: tuple[Any, ...]) -> None:
         kind = "folder" if event in ("os.listdir", "os.scandir") else "file"
         for path in file_reads.paths(event, args):
-            located = self._locate_any(os.path.abspath(os.fsdecode(path)))
+            absolute = os.path.abspath(os.fsdecode(path))
+            located = self._locate_any(absolute)
             if located is None:
-                self._read_library(kind, os.path.abspath(os.fsdecode(path)))
+                self._read_library(kind, absolute)
                 continue
             is_data = kind == "file" and not file_reads.is_executed(path)
             if self._counts(readers.reader(is_data)):

@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -13,6 +13,7 @@ use crate::model::impact::{Impact, Kind, kind};
 use crate::model::import_graph::relative;
 use crate::model::scope::is_within;
 use crate::model::test_inputs::{Causes, UNSURE, Why};
+use crate::processes::project_files::repository_around;
 use crate::project::Project;
 use crate::project::reach::Reach;
 use crate::project::test_records::{Judged, Reason};
@@ -45,7 +46,8 @@ pub(super) async fn explained(project: &Arc<Project>, paths: &[String]) -> Respo
     let find = move || {
         let reach = Reach::new(&inner, changed.iter().chain(&outside));
         let all = reach.by_all_names(changed.into_iter().chain(outside));
-        let followed = Followed { project: &inner, code: OnceCell::new() };
+        let followed =
+            Followed { project: &inner, real_root: inner.state.root.canonicalize().ok(), code: OnceCell::new() };
         let asked = reach.trusted(reach.judged(), &all).into_iter().filter_map(|test| asked(test, &followed, &all));
         let from_outside = reach.reached_from_outside();
         let is_known = |test: &Judged| !test.why.is_empty() || !from_outside.has(NodeId::new(&test.id).file());
@@ -161,6 +163,8 @@ pub(super) async fn from_outside(
 /// The files of which git says whether they differ from a base.
 struct Followed<'a> {
     project: &'a Project,
+    /// Its root without links.
+    real_root: Option<PathBuf>,
     code: OnceCell<Code>,
 }
 
@@ -168,9 +172,8 @@ impl Followed<'_> {
     /// Not those outside of the repository, nor those that git ignores. Of a link, git says only to which name it leads.
     fn has(&self, path: &str) -> bool {
         let root = &self.project.state.root;
-        let (real, real_root) = (root.join(path).canonicalize(), root.canonicalize());
-        let is_target_followed = match (real, real_root) {
-            (Ok(real), Ok(root)) if real != root.join(path) => self.has_name(&root, &real),
+        let is_target_followed = match (root.join(path).canonicalize(), &self.real_root) {
+            (Ok(real), Some(root)) if real != root.join(path) => self.has_name(root, &real),
             _ => true,
         };
         is_target_followed && self.has_name(root, Path::new(path))
@@ -179,8 +182,7 @@ impl Followed<'_> {
     fn has_name(&self, root: &Path, path: &Path) -> bool {
         let path = path.strip_prefix(root).unwrap_or(path);
         if path.is_absolute() {
-            let top = root.ancestors().find(|folder| folder.join(".git").exists());
-            return top.is_none_or(|top| path.starts_with(top));
+            return repository_around(root).is_none_or(|top| path.starts_with(top));
         }
         // A source that is gone was deleted with git, more often than not.
         let is_gone = || path.extension().is_some_and(|end| end == "py") && !root.join(path).exists();

@@ -6,6 +6,8 @@ use std::path::{Component, Path, PathBuf};
 
 use pytest_lens_analysis::{FileAnalysis, NamedPath};
 
+use crate::processes::project_files::is_installed;
+
 /// Folders of the system, which hold no data of a project.
 const SYSTEM: [&str; 5] = ["/dev", "/proc", "/run", "/sys", "/usr"];
 
@@ -149,9 +151,8 @@ fn resolve(root: &Path, variables: &BTreeMap<String, String>, file: &Path, named
 fn outside(root: &Path, path: &Path) -> Option<PathBuf> {
     let is_around = path.starts_with(root) || root.starts_with(path);
     let is_system = SYSTEM.iter().any(|folder| path.starts_with(folder));
-    let is_installed = path.iter().any(|part| part == "site-packages" || part == "dist-packages");
     let is_there = || path.is_file() || (path.is_dir() && *path != std::env::temp_dir());
-    (!is_around && !is_system && !is_installed && is_there()).then(|| path.to_owned())
+    (!is_around && !is_system && !is_installed(path) && is_there()).then(|| path.to_owned())
 }
 
 #[cfg(test)]

@@ -49,6 +49,16 @@ fn source(root: &Path, entry: &DirEntry) -> Option<String> {
     is_source.then(|| relative(root, path)).flatten()
 }
 
+/// The top of the repository around a folder, if there is one.
+pub(crate) fn repository_around(folder: &Path) -> Option<&Path> {
+    folder.ancestors().find(|folder| folder.join(".git").exists())
+}
+
+/// Whether a path leads to the folder of installed packages, or into it.
+pub(crate) fn is_installed(path: &Path) -> bool {
+    path.iter().any(|part| part == "site-packages" || part == "dist-packages")
+}
+
 /// The sources of the package that a source belongs to, itself included if it exists; only itself if there is none.
 pub(crate) fn package_of(source: &Path) -> impl Iterator<Item = PathBuf> {
     let packages = source.ancestors().skip(1).take_while(|folder| folder.join("__init__.py").is_file());

@@ -14,7 +14,7 @@ use pytest_lens_plan::outcome::Outcome;
 use pytest_lens_platform::files::entry_changed_ns;
 
 use crate::model::import_graph::{Affected, ImportGraph};
-use crate::model::recording::{NAMES_END, Recorded, Used};
+use crate::model::recording::{NAMES_END, Recorded};
 use crate::model::test_inputs::{self, Asks, GroundChanges, Present, UNSURE, Why};
 use crate::processes::disk_snapshot::Snapshot;
 use crate::processes::launcher::Base;
@@ -214,14 +214,6 @@ fn is_importable(name: &str) -> bool {
     name != "__pycache__" && name.chars().all(|letter| letter.is_alphanumeric() || letter == '_')
 }
 
-/// Whether a path leads to an installed package, or out of the repository around this root: imports do not say whom a
-/// change there reaches.
-fn is_of_library(root: &Path, path: &str) -> bool {
-    let is_installed = ["/site-packages", "/dist-packages"].iter().any(|name| path.contains(name));
-    let top = root.ancestors().find(|folder| folder.join(".git").exists());
-    is_installed || !Path::new(path).starts_with(top.unwrap_or(root))
-}
-
 impl Present for OnDisk<'_> {
     fn source(&self, path: &str) -> Option<Arc<Functions>> {
         if self.sources.contains(path) { self.sure(path) } else { None }
@@ -296,8 +288,10 @@ pub(crate) fn write(
     if recorded.tests.is_empty() {
         return;
     }
-    let is_counted = |used: &Used| used.kind != InputKind::Library || is_of_library(&state.root, &used.path);
-    recorded.outside.retain(|used, _| is_counted(used));
+    // Imports say whom a change of other code in the repository reaches.
+    let top = project_files::repository_around(&state.root).unwrap_or(&state.root);
+    let is_of_library = |path: &Path| project_files::is_installed(path) || !path.starts_with(top);
+    recorded.outside.retain(|used, _| used.kind != InputKind::Library || is_of_library(Path::new(&used.path)));
     let at_ms = during.began_ms;
     let present = OnDisk::new(state, surroundings, Some(during));
     let ground = test_inputs::ground(&present, &recorded);
