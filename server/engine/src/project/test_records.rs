@@ -86,6 +86,9 @@ struct OnDisk<'a> {
     configuration: BTreeMap<String, Fingerprint>,
     during: Option<During>,
     data: RefCell<HashMap<(InputKind, String), Fingerprint>>,
+    /// The sources that were read, each once: one that changed a moment ago has to be read to be known, and thousands of
+    /// inputs may be its functions.
+    functions: RefCell<HashMap<String, Option<Arc<Functions>>>>,
 }
 
 impl<'a> OnDisk<'a> {
@@ -98,6 +101,7 @@ impl<'a> OnDisk<'a> {
             configuration: BTreeMap::new(),
             during,
             data: RefCell::default(),
+            functions: RefCell::default(),
         };
         let folders = root.ancestors().take_while(|folder| folder.starts_with(&state.pytest.load().rootdir));
         let files = folders.chain([root.as_path()]).flat_map(|folder| CONFIG_FILES.map(|name| folder.join(name)));
@@ -216,7 +220,15 @@ fn is_importable(name: &str) -> bool {
 
 impl Present for OnDisk<'_> {
     fn source(&self, path: &str) -> Option<Arc<Functions>> {
-        if self.sources.contains(path) { self.sure(path) } else { None }
+        if !self.sources.contains(path) {
+            return None;
+        }
+        if let Some(known) = self.functions.borrow().get(path) {
+            return known.clone();
+        }
+        let functions = self.sure(path);
+        self.functions.borrow_mut().insert(path.to_owned(), functions.clone());
+        functions
     }
 
     fn sources(&self) -> &BTreeSet<String> {
