@@ -13,6 +13,7 @@ from typing import Any, Callable
 
 from ..unpatched import os
 from ..watching import audit_hook
+from . import readers
 
 _NAMES = ("exists", "lexists", "isfile", "isdir", "islink")
 _METHODS = ("exists", "is_file", "is_dir", "is_symlink", "stat", "lstat")
@@ -34,11 +35,15 @@ def looks_for_name(event: str, pattern: Any) -> bool:
 def watch(
     arm: Callable[[Any, Callable[[Any], None]], None], asked: Callable[[str, Any], None]
 ) -> None:
-    """Call `asked` with each path from now on, and the frame. `arm`: watches one function."""
+    """Call `asked` with each path that the project asks about from now on, and the frame.
+
+    `arm`: watches one function.
+    """
     own_work = audit_hook.OwnWork()
 
     def called(name: str, frame: Any) -> None:
-        if own_work.is_active():
+        # Most are pytest's; a look at its frame takes less than one at the path.
+        if own_work.is_active() or readers.reader_above(frame) != "project":
             return
         path = frame.f_locals.get(name)
         if isinstance(path, (str, bytes, os.PathLike)):

@@ -13,6 +13,7 @@ from typing import Callable
 from .. import own_code, site_paths
 from ..unpatched import os
 from .named import file_of, is_module
+from .unaudited import exists, is_file
 
 
 class Libraries:
@@ -70,9 +71,9 @@ class Libraries:
         if file.startswith(own_code.FOLDER) or not os.path.isabs(file):
             return None
         path = os.path.abspath(file)
-        while not os.path.exists(path) and os.path.dirname(path) != path:
+        while not exists(path) and os.path.dirname(path) != path:
             path = os.path.dirname(path)
-        return path if os.path.isfile(path) and self._counts(path) else None
+        return path if is_file(path) and self._counts(path) else None
 
     def _counts(self, path: str) -> bool:
         """Whether a path is neither the project's nor the interpreter's."""

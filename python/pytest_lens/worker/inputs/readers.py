@@ -27,6 +27,11 @@ def reader(is_data: bool = False) -> str:
     frame: Any = sys._getframe(1)
     while frame is not None and _kind(frame) == "worker":
         frame = frame.f_back  # the watchers themselves
+    return reader_above(frame, is_data)
+
+
+def reader_above(frame: Any, is_data: bool = False) -> str:
+    """The same, for a read in this frame, or in what it has called."""
     while frame is not None:
         kind = _kind(frame)
         if kind and not (kind == "import" and is_data):

@@ -25,7 +25,7 @@ from .executed import Executed
 from .imports import BY_NAME, Imports
 from .libraries import Libraries
 from .nodes import EXTENSION, LINES, NETWORK, PROCESS, STAT, Nodes
-from .unaudited import identity
+from .unaudited import exists, identity, is_file
 
 _PROCESSES = (
     "subprocess.Popen",
@@ -79,6 +79,8 @@ class Inputs:
         # as its calls, and those that are if it runs again.
         self._by_own: dict[int, tuple[frozenset[int], tuple[int, ...]]] = {}
         self._outside: set[int] | None = None
+        # Those of the libraries that were loaded before the first test.
+        self._loaded_libraries: set[int] = set()
         self._tests = 0
         self._began = 0.0
         self.is_on = False
@@ -152,10 +154,11 @@ class Inputs:
         if finalized:
             message["finalized"] = finalized
         outside = self._outside or set()
-        outside.update(map(self._nodes.number, self._libraries.new()))
+        outside.update(self._loaded_libraries, map(self._nodes.number, self._libraries.new()))
         if outside:
             message["outside"] = sorted(outside)
             self._outside = set()
+            self._loaded_libraries.clear()
         message["nodes"] = self._nodes.new()
         return message
 
@@ -180,6 +183,11 @@ class Inputs:
         reported = reported.union(earlier)
         self._by_own[own] = (reported, tuple(used - reported))
         return [(own, number) for number in earlier if number != own]
+
+    def pytest_collection_finish(self) -> None:
+        """Look at the libraries before the process is forked: most tests load no others."""
+        if self.is_on:
+            self._loaded_libraries.update(map(self._nodes.number, self._libraries.new()))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: Any) -> None:
@@ -289,7 +297,7 @@ class Inputs:
     def _looked_for(self, path: str, frame: Any) -> None:
         with contextlib.suppress(Exception):  # it would be raised in the project's code
             located = self._locate_any(path)
-            if located is not None and readers.reader() == "project":
+            if located is not None:
                 self._use(("exists", located), self._executed.caller(frame))
 
     def _read_line(self, frame: Any) -> None:
@@ -369,9 +377,9 @@ class Inputs:
         if not path.startswith(self._root):
             return None
         holder = path
-        while len(holder) > len(self._root) and not os.path.exists(holder):
+        while len(holder) > len(self._root) and not exists(holder):
             holder = os.path.dirname(holder)
-        return self._locate_any(holder if os.path.isfile(holder) else path)
+        return self._locate_any(holder if is_file(holder) else path)
 
     def _locate_any(self, path: str) -> str | None:
         """A file's path, relative if it is below the root; None if it can't change."""

@@ -1,15 +1,36 @@
-"""Stand-ins for `id` and `sys._getframe` that raise no audit event.
+"""Stand-ins for functions that the recorder itself watches, or that raise an audit event.
 
 With an audit hook in the process, such an event takes several times as long as the function.
 """
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Generator
 from typing import Any, Callable
 
+from ..unpatched import os
+
 # A number of an object, as `id`. It is free for another object when the object is gone.
 identity = object.__hash__
+
+
+def exists(path: str) -> bool:
+    """As `os.path.exists`."""
+    return _mode(path) is not None
+
+
+def is_file(path: str) -> bool:
+    """As `os.path.isfile`."""
+    mode = _mode(path)
+    return mode is not None and stat.S_ISREG(mode)
+
+
+def _mode(path: str) -> int | None:
+    try:
+        return os.stat(path).st_mode
+    except (OSError, ValueError):
+        return None
 
 
 def caller_frames() -> Callable[[], Any]:
