@@ -70,4 +70,6 @@ mod suites;
 mod timings;
 mod truth;
 #[cfg(test)]
+mod under_load;
+#[cfg(test)]
 mod workers;
