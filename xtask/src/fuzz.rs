@@ -5,7 +5,7 @@
 //! `target/fuzz/corpus`, and an input that fails to `target/fuzz/failures`.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -55,7 +55,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     for target in &targets {
         println!("== {target}");
         let mut command = if options.input.is_empty() {
-            let mut command = fuzzer(&folder, target)?;
+            let mut command = fuzzer(&folder, target, &place("corpus", target))?;
             command.args([&limit, "-print_final_stats=1"]);
             command.args(options.seed.map(|seed| format!("-seed={seed}")));
             command
@@ -74,7 +74,12 @@ pub(crate) fn short() -> Result<Tally> {
     let folder = build("debug")?;
     let mut sum = Tally::default();
     for target in all()? {
-        let mut command = fuzzer(&folder, &target)?;
+        // A long run may have found more than this build reads in minutes.
+        let found = place("short", &target);
+        if found.exists() {
+            fs::remove_dir_all(&found)?;
+        }
+        let mut command = fuzzer(&folder, &target, &found)?;
         command.args([&format!("-max_total_time={SHORT}"), "-seed=1", "-verbosity=0", "-print_final_stats=1"]);
         let (status, output) = process::capture(command)?;
         let runs = output.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
@@ -140,14 +145,18 @@ fn host() -> Result<String> {
     Ok(host.to_owned())
 }
 
-/// A target's command with its folders and limits.
-fn fuzzer(folder: &std::path::Path, target: &str) -> Result<Command> {
-    let place = |kind: &str| paths::target().join("fuzz").join(kind).join(target);
-    let (found, failures) = (place("corpus"), place("failures"));
-    fs::create_dir_all(&found)?;
+/// The folder for what runs of a target leave.
+fn place(kind: &str, target: &str) -> PathBuf {
+    paths::target().join("fuzz").join(kind).join(target)
+}
+
+/// A target's command with its limits and folders; inputs that reach new code go to `found`.
+fn fuzzer(folder: &Path, target: &str, found: &Path) -> Result<Command> {
+    let failures = place("failures", target);
+    fs::create_dir_all(found)?;
     fs::create_dir_all(&failures)?;
     let mut command = Command::new(folder.join(target));
-    command.arg(&found).arg(paths::root().join("fuzz/corpus").join(target));
+    command.arg(found).arg(paths::root().join("fuzz/corpus").join(target));
     command.arg(format!("-artifact_prefix={}/", failures.display()));
     command.args([format!("-rss_limit_mb={MOST_MEMORY}"), format!("-timeout={MOST_TIME}")]);
     let words = paths::root().join(format!("fuzz/dictionaries/{target}.dict"));
