@@ -77,15 +77,20 @@ async function picture(page: Page, name: string): Promise<void> {
   await page.screenshot({ path: path.join(PICTURES, `${name}.png`), animations: "disabled" });
 }
 
-/** Notes in the page when the status bar's entry has shown a run (its icon turns), and then its end. */
+/**
+ * Notes in the page when the status bar's entry has shown a run (its icon turns), and then its end. A short run may be
+ * over before the page shows that it began: only the counts change.
+ */
 const WATCH = `{
   const entry = document.querySelector(".statusbar-item[id*='pytestLens']");
   const turns = () => entry.querySelector(".codicon-sync") !== null;
+  const counts = entry.textContent;
   window.lensRun = "before";
   new MutationObserver((_, observer) => {
-    if (window.lensRun === "before" && turns()) window.lensRun = "during";
+    const isShown = turns() || entry.textContent !== counts;
+    if (window.lensRun === "before" && isShown) window.lensRun = "during";
     if (window.lensRun === "during" && !turns()) { window.lensRun = "after"; observer.disconnect(); }
-  }).observe(entry, { subtree: true, childList: true, attributes: true });
+  }).observe(entry, { subtree: true, childList: true, attributes: true, characterData: true });
 }`;
 const ENDED = `window.lensRun === "after"`;
 
