@@ -32,6 +32,7 @@ pub(super) const TICK_NS: i64 = 20_000_000;
 const ALL_VARIABLES: &str = "*";
 
 /// The beginnings of variables that Python or C code reads without `os.environ`, or once for all tests.
+/// The worker does not record those that begin so: `_UNWATCHED` of `worker/inputs/variables.py`.
 const READ_BY_C: [&str; 7] = ["PYTHON", "PYTEST_", "LC_", "LANG", "TZ", "TMP", "TEMP"];
 
 /// Those that say nothing of how tests run: our own, and the mark of a test that started this process.

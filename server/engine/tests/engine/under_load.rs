@@ -2,7 +2,7 @@
 //! code that is older than its request, and its outcome is that of the code that it executed.
 
 use std::fs;
-use std::io::{Seek, SeekFrom, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -85,7 +85,7 @@ impl Place {
 struct Saver {
     saved: Arc<AtomicUsize>,
     _stop: mpsc::Sender<()>,
-    thread: Option<JoinHandle<()>>,
+    thread: JoinHandle<()>,
 }
 
 impl Saver {
@@ -103,7 +103,7 @@ impl Saver {
                 counter.store(next, Ordering::SeqCst);
             }
         });
-        Saver { saved, _stop: stop, thread: Some(thread) }
+        Saver { saved, _stop: stop, thread }
     }
 
     /// The value of the last complete save.
@@ -111,9 +111,9 @@ impl Saver {
         self.saved.load(Ordering::SeqCst)
     }
 
-    fn stop(mut self) {
+    fn stop(self) {
         drop(self._stop);
-        self.thread.take().unwrap().join().unwrap();
+        self.thread.join().unwrap();
     }
 }
 
@@ -122,7 +122,6 @@ fn save(path: &Path, text: &str, by_rename: bool, time: Option<SystemTime>) {
     let target = if by_rename { path.with_extension("swp") } else { path.to_owned() };
     let mut options = fs::File::options();
     let mut file = options.write(true).create(by_rename).truncate(by_rename).open(&target).unwrap();
-    file.seek(SeekFrom::Start(0)).unwrap();
     file.write_all(text.as_bytes()).unwrap();
     if let Some(time) = time {
         file.set_modified(time).unwrap();
