@@ -52,6 +52,8 @@ pub(crate) struct Pool {
     used: Mutex<Instant>,
     /// Number of requested collections that go on.
     requested: watch::Sender<usize>,
+    /// Whether it starts nothing more, and keeps nothing.
+    closed: watch::Sender<bool>,
     /// Number of runners that run tests now.
     active: Arc<AtomicUsize>,
     /// Serializes starting a base.
@@ -81,7 +83,6 @@ struct State {
     expected: Option<WorkerOptions>,
     /// Sessions that wait before their collection, each for other options; the last one used first.
     prestarted: Vec<Arc<Prestarted>>,
-    closed: bool,
     /// Incremented when all processes are dropped, so that those still being made then are not kept.
     generation: u64,
     /// The facts from before the processes were ended.
@@ -175,6 +176,7 @@ impl Pool {
             state: Mutex::new(State { preload, ..State::default() }),
             used: Mutex::new(Instant::now()),
             requested: watch::Sender::new(0),
+            closed: watch::Sender::new(false),
             active: Arc::default(),
             starting: tokio::sync::Mutex::default(),
             prestarting: tokio::sync::Mutex::default(),
@@ -250,7 +252,7 @@ impl Pool {
             }
         };
         let mut state = self.state();
-        if state.closed {
+        if self.is_closed() {
             return Err(StartError::Failed("the context was shut down".into()));
         }
         state.mode = Some(mode);
@@ -278,7 +280,7 @@ impl Pool {
     /// Prepares the next run in the background: runners of `collected` stand by or, in subprocess mode, the next
     /// interpreter.
     pub(crate) async fn get_ready(&self, collected: &Arc<CollectedSession>, runners: usize) {
-        if !self.resident || self.state().closed {
+        if !self.resident || self.is_closed() {
             return;
         }
         collected.stand_by(&self.launcher.hub, runners).await;
@@ -336,6 +338,15 @@ impl Pool {
     /// Waits until no requested collection goes on.
     pub(crate) async fn no_request(&self) {
         let _ = self.requested.subscribe().wait_for(|count| *count == 0).await;
+    }
+
+    /// Waits until it is closed.
+    pub(crate) async fn closed(&self) {
+        let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
+    }
+
+    fn is_closed(&self) -> bool {
+        *self.closed.borrow()
     }
 
     fn touch(&self) {
@@ -446,7 +457,7 @@ impl Pool {
         {
             let mut state = self.state();
             let embedded = state.mode.as_ref().is_some_and(|mode| mode.embedded);
-            if !self.resident || !embedded || state.closed || !state.preload.learn(third_party, unfit) {
+            if !self.resident || !embedded || self.is_closed() || !state.preload.learn(third_party, unfit) {
                 return;
             }
             state.preload.remember(&self.launcher);
@@ -462,7 +473,7 @@ impl Pool {
                 if state.preload.learn(&[], &base.ready.unfit) {
                     state.preload.remember(&self.launcher);
                 }
-                if !state.closed && state.generation == generation && base.ready.hazards.is_empty() {
+                if !self.is_closed() && state.generation == generation && base.ready.hazards.is_empty() {
                     state.base = Some(Arc::new(base));
                 }
             }
@@ -499,7 +510,7 @@ impl Pool {
 
     /// As [`Pool::forget_all`], and starts nothing more.
     pub(crate) fn close(&self) {
-        self.state().closed = true;
+        self.closed.send_replace(true);
         self.forget_all();
     }
 }

@@ -482,7 +482,8 @@ impl Project {
         self.pool.drop_stale().await;
     }
 
-    /// Waits up to a limit until no run is going on and a pause has passed, for work that no client waits for.
+    /// Waits up to a limit until no run is going on and a pause has passed, for work that no client waits for. Ends with the
+    /// project: who waits holds processes, whose end the project's end waits for.
     pub(crate) async fn wait_for_pause(&self) {
         let paused = async {
             loop {
@@ -495,7 +496,10 @@ impl Project {
                 tokio::time::sleep(left).await;
             }
         };
-        let _ = tokio::time::timeout(REFRESH_DELAY_LIMIT, paused).await;
+        tokio::select! {
+            _ = tokio::time::timeout(REFRESH_DELAY_LIMIT, paused) => {}
+            () = self.pool.closed() => {}
+        }
     }
 
     /// Collects again what a run has collected whose process ran the tests itself, once nothing else goes on.

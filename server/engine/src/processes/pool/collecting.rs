@@ -218,7 +218,7 @@ impl Pool {
         let (collected, exclusive) = outcome?;
         let collected = Arc::new(collected);
         let mut state = self.state();
-        if state.closed {
+        if self.is_closed() {
             return Err(CollectFailure::broken("the context was shut down"));
         }
         if state.generation != generation {

@@ -69,7 +69,7 @@ impl Pool {
 
     fn keep_prestarted(&self, prestarted: Arc<Prestarted>, generation: u64) {
         let mut state = self.state();
-        if !state.closed && state.generation == generation {
+        if !self.is_closed() && state.generation == generation {
             state.prestarted.retain(|other| other.options != prestarted.options);
             state.prestarted.insert(0, prestarted);
             state.prestarted.truncate(PRESTARTED_KEPT);
