@@ -400,3 +400,20 @@ pub(crate) fn judge(project: &Project, graph: &ImportGraph, tests: &BTreeSet<Str
     }
     judged
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_variable_that_the_worker_does_not_record_affects_all_tests() {
+        let source = include_str!("../../../../python/pytest_lens/worker/inputs/variables.py");
+        let unwatched = source.lines().find_map(|line| line.strip_prefix("_UNWATCHED = ")).unwrap();
+        let prefixes: Vec<&str> = unwatched.split('"').skip(1).step_by(2).collect();
+        assert!(prefixes.contains(&"PYTHON"), "{prefixes:?}");
+        for prefix in prefixes {
+            // The worker itself sets those that begin with the other one.
+            assert!(READ_BY_C.contains(&prefix) || prefix == "LENS_", "{prefix} is in one list only");
+        }
+    }
+}
