@@ -64,13 +64,13 @@ def test_values_that_are_kept_under_a_name_belong_to_who_names_them(project: Pro
             import core
             def test_another(): core.one.another
             def test_first():
-                core.LATE, core.one.attribute, core.keys["entry"], core.owner.lazy
+                core.LATE, core.one.attribute, core.keys["an entry"], core.owner.lazy
                 core.table["x"], core.ask()
                 core.pool.shutdown()
             def test_thread(): core.ask()
             def test_module(): core.LATE
             def test_instance(): core.one.attribute
-            def test_key(): core.keys["entry"]
+            def test_key(): core.keys["an entry"]
             def test_descriptor(): core.owner.lazy
             def test_missing(): core.table["x"]
             def test_none(): core.one
@@ -239,3 +239,136 @@ def test_bytecode_without_a_source_and_tests_that_are_no_source_are_data(
     assert "alone.pyc" in found.used["test_alone"]
     assert not any(name.endswith(".pyc") for name in found.used["test_ready"])
     assert "test_doc.txt" in found.used["test_doc.txt"]
+
+
+def test_each_caller_is_known_of_a_function_that_the_test_has_called_before(
+    project: Project,
+) -> None:
+    found = recorded(
+        project,
+        {
+            "core.py": """
+            from dataclasses import dataclass
+            kept = {}
+            def parse(text): return text.upper()
+            def add(number): return number + 1
+            class Sum:
+                def __init__(self, number): self.number = number
+                def __add__(self, other): return Sum(add(self.number) + add(other.number))
+            @dataclass
+            class Point:
+                x: int
+                def __post_init__(self): add(self.x)
+            def table(): return kept.get("table") or kept.update(table=list(map(parse, "ab")))
+            def total(): return kept.get("total") or kept.update(total=Sum(1) + Sum(2))
+            def point(): return kept.get("point") or kept.update(point=Point(1))
+            """,
+            "test_a.py": """
+            import core
+            def test_first():
+                core.parse("a"), core.Sum(1) + core.Sum(2), core.Point(3)
+                core.table(), core.total(), core.point()
+            def test_table(): core.table()
+            def test_total(): core.total()
+            def test_point(): core.point()
+            """,
+        },
+    )
+    assert "parse" in _made_by(found, "test_table")
+    assert {"Sum.__add__", "add"} <= _made_by(found, "test_total")
+    assert {"Point.__post_init__", "add"} <= _made_by(found, "test_point")
+    assert "parse" not in _made_by(found, "test_point")
+
+
+def test_each_cache_is_known_that_a_place_calls(project: Project) -> None:
+    found = recorded(
+        project,
+        {
+            "core.py": """
+            import functools
+            @functools.lru_cache
+            def one(number): return number
+            @functools.lru_cache
+            def two(number): return number
+            class Service:
+                def __init__(self): self.find = functools.lru_cache(self.search)
+                def search(self, number): return number
+                def all(self, numbers): return list(map(self.find, numbers))
+            service, by_name = Service(), {"one": one, "two": two}
+            def call(name): return by_name[name](1)
+            """,
+            "test_a.py": """
+            import core
+            def test_fill(): core.one(1), core.two(1), core.service.find(1)
+            def test_one(): core.call("one")
+            def test_two(): core.call("two")
+            def test_map(): core.service.all([1])
+            """,
+        },
+    )
+    assert "two" in _made_by(found, "test_two")
+    assert "Service.search" in _made_by(found, "test_map")
+
+
+def test_a_module_that_a_function_imports_late_belongs_to_each_that_does(project: Project) -> None:
+    found = recorded(
+        project,
+        {
+            "app/__init__.py": "",
+            "app/core.py": """
+            def absolute():
+                import app.late as late
+                return late.MADE
+            def relative():
+                from . import late
+                return late.MADE
+            def name():
+                from .late import MADE
+                return MADE
+            def other(): return 1
+            """,
+            "app/late.py": """
+            from app.tools import make
+            MADE = make()
+            """,
+            "app/tools.py": "def make(): return 1",
+            "test_a.py": """
+            from app import core
+            def test_first(): core.absolute(), core.other()
+            def test_absolute(): core.absolute()
+            def test_relative(): core.relative()
+            def test_name(): core.name()
+            def test_other(): core.other()
+            """,
+        },
+    )
+    after: dict[str, set[str]] = {}
+    for user, called in found.calls:
+        after.setdefault(user, set()).add(called)
+    for name in ("absolute", "relative", "name"):
+        assert "app/late.py:<module>" in after[f"app/core.py:{name}"], name
+    assert "app/tools.py:make" in after["app/late.py:<module>"]
+    assert "app/core.py:other" not in after
+
+
+def test_recording_keeps_nothing_alive(project: Project) -> None:
+    recorded(
+        project,
+        {
+            "core.py": """
+            class Resource:
+                def __init__(self): self.is_open = True
+                def close(self, other): return other
+            """,
+            "test_a.py": """
+            import weakref
+            from core import Resource
+            def test_after_its_last_use():
+                one, other = Resource(), Resource()
+                left = weakref.ref(one), weakref.ref(other)
+                one.close(other)
+                del one, other
+                assert [ref() for ref in left] == [None, None]
+            """,
+        },
+    )

@@ -68,6 +68,9 @@ _STARTERS = {
 _RESUMED = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 # The number of calls in a test after which a function is disarmed.
 _OFTEN = 16
+# After so many calls that show no new pair of functions, only a test's first call of a function is
+# looked at for its caller, and no call of a cache.
+_LOOKS = 64
 # The number of calls in a test after which a function that gets a name is as any other.
 _MOST_NAMES = 256
 _ID_BITS = 24
@@ -105,6 +108,8 @@ class Executed:
         # The code objects that were executed since the last take, by id: how many calls were seen.
         self._now: dict[int, int] = {}
         self._disarmed: set[int] = set()
+        # By id, how many calls after a test's first one are still looked at for another caller.
+        self._looks: dict[int, int] = {}
         # Those that get a name, by id, with the calls of the present test: see `named.asked_name`.
         self._getters: dict[int, int] = {}
         # The thread in which tests run.
@@ -141,6 +146,8 @@ class Executed:
         known, note, getframe, own = self._known, self._note, sys._getframe, self._own
         caller_of, calls_of = self._callers.get, self._now.get
         now, disarmed, callers = self._now, self._disarmed, self._callers
+        looks, looks_left, look = self._looks, self._looks.get, self._look_again
+        places: dict[tuple[int, int], int] = {}
         path_of, dynamic_import = self._paths.get, builtins.__import__
 
         # It is called more often than all else here.
@@ -152,6 +159,10 @@ class Executed:
                 return None
             if calls < _OFTEN:
                 now[key] = calls + 1
+                left = looks_left(key, _LOOKS)
+                if left:
+                    looks[key] = left - 1
+                    look(key)
                 return None
             disarmed.add(key)
             return disable
@@ -188,7 +199,7 @@ class Executed:
             note(key)
             return disable
 
-        def called(code: CodeType, _offset: int, function: object, argument: object) -> Any:
+        def called(code: CodeType, offset: int, function: object, argument: object) -> Any:
             if type(function) in _WITHOUT_CODE:
                 if function is not dynamic_import:
                     return disable
@@ -198,8 +209,15 @@ class Executed:
             key = identity(code)
             caller = caller_of(key)
             if caller is not None and (key not in own or callables.is_cached(function)):
-                for target in callables.codes_of(function):
-                    self._called(caller, target)
+                targets = callables.codes_of(function)
+                if type(argument) is callables.CACHED:  # for `map`, say
+                    targets += callables.codes_of(argument)
+                is_new = [self._called(caller, target) for target in targets]
+                if callables.is_cached(function):
+                    # The same place may call another cache next, which executes nothing.
+                    place = key, offset
+                    left = places[place] = _LOOKS if any(is_new) else places.get(place, _LOOKS) - 1
+                    return None if left else disable
             return disable
 
         def local_events(code: CodeType) -> int:
@@ -316,17 +334,31 @@ class Executed:
         else:
             self._now[key] = 1
         self._globals.add(identity(frame.f_globals))
-        if key == self.own:  # pytest calls it
-            return
+        if key != self.own:  # that one is called by pytest
+            self._note_caller(key, frame)
+
+    def _look_again(self, key: int) -> None:
+        """A function is called once more in a test, perhaps by another one.
+
+        No event names the two together if C code calls it: `map`, an operator, a property.
+        """
+        try:
+            frame = self._caller_frame()
+        except ValueError:
+            frame = sys._getframe(2)
+        if self._note_caller(key, frame):
+            self._looks[key] = _LOOKS
+
+    def _note_caller(self, key: int, frame: Any) -> bool:
+        """Note who calls a function, whose frame this is; whether that is new."""
         caller = self._next_caller(frame.f_back)
         if caller is None and get_ident() != self._thread:
             # Code that names it may have passed it to this thread, and may keep what it returns.
             with contextlib.suppress(Exception):  # it would be raised in the project's code
                 self._named.add_result(frame.f_code.co_name, self._known[key])
         elif caller is not None and caller not in self._own:
-            call = self._callers[caller] << _ID_BITS | self._known[key]
-            if call not in self._calls:
-                self._note_call(call)
+            return self._note_call(self._callers[caller] << _ID_BITS | self._known[key])
+        return False
 
     def _got(self, key: int, frame: Any) -> None:
         """Each call gets another name, and what it returns may be found by the name from now on."""
@@ -342,6 +374,10 @@ class Executed:
         with contextlib.suppress(Exception):  # it would be raised in the project's code
             names = named.names_in(code)
             self._named.add(code, names, number, frame)
+            if code.co_name == "<module>" and self.outer is not None:
+                # Who imports it later executes nothing.
+                for name in named.names_of_import(frame):
+                    self._named.add_result(name, number)
             codes, files = named.caches_and_modules(names, frame.f_globals, self._is_own)
             for target in codes:
                 self._called(number, target)
@@ -349,17 +385,21 @@ class Executed:
                 node = self._nodes.number(("function", path, "<module>"))
                 self._links.add((self._numbers[number][0], node))
 
-    def _note_call(self, call: int) -> None:
-        if call not in self._calls:
-            self._calls.add(call)
-            self._new_calls.add(call)
+    def _note_call(self, call: int) -> bool:
+        """Note a pair of functions; whether it is new."""
+        if call in self._calls:
+            return False
+        self._calls.add(call)
+        self._new_calls.add(call)
+        return True
 
-    def _called(self, caller: int, target: CodeType) -> None:
+    def _called(self, caller: int, target: CodeType) -> bool:
         number = self._known.get(identity(target))
         if number is not None:
-            self._note_call(caller << _ID_BITS | number)
-        elif self._path(target) is not None:
+            return self._note_call(caller << _ID_BITS | number)
+        if self._path(target) is not None:
             self._pending.setdefault(identity(target), (target, set()))[1].add(caller)
+        return False
 
     def _path(self, code: CodeType) -> str | None:
         name = code.co_filename

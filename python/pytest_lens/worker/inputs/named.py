@@ -20,6 +20,8 @@ _PROPERTY = vars(functools.cached_property)["__get__"]
 _PLAIN = (FunctionType, type)
 # The arguments of `__get__`.
 _OF_DESCRIPTOR = 3
+# Longer texts in code are no names.
+_LONGEST_NAME = 64
 # Functions of the project that Python calls for a value by a name: some keep it there.
 GETTERS = frozenset(("__getattr__", "__missing__", "__get__"))
 _CACHES = (callables.CACHED, functools.partial)
@@ -28,7 +30,7 @@ _CACHES = (callables.CACHED, functools.partial)
 class Named:
     """The names in executed code, and the functions whose result may be found by a name."""
 
-    def __init__(self, link: Callable[[int, int], None]) -> None:
+    def __init__(self, link: Callable[[int, int], object]) -> None:
         """`link`: called with the numbers of a function and of one that it depends on."""
         self._link = link
         self._users: defaultdict[str, list[int]] = defaultdict(list)
@@ -58,9 +60,18 @@ class Named:
 
 
 def names_in(code: CodeType) -> set[str]:
-    """The names of globals, attributes and modules in code, and those that `getattr` may get."""
-    texts = {text for text in code.co_consts if type(text) is str and text.isidentifier()}
+    """The names of globals, attributes and modules in code, and those that may be in its texts.
+
+    Such a text is an argument of `getattr`, or a key that a dictionary does not have yet.
+    """
+    texts = {text for text in code.co_consts if type(text) is str and len(text) <= _LONGEST_NAME}
     return texts.union(code.co_names)
+
+
+def names_of_import(frame: Any) -> set[str]:
+    """The names by which code may import the module that is executed in this frame."""
+    name = frame.f_globals.get("__name__")
+    return {name, name.rpartition(".")[2]} if type(name) is str else set()
 
 
 def asked_name(frame: Any) -> str | None:

@@ -356,6 +356,9 @@ class Inputs:
             is_data = kind == "file" and not file_reads.is_executed(path)
             if self._counts(readers.reader(is_data)):
                 self._note((kind, located))
+                # It may be in another folder, which the caller has opened.
+                if not os.path.isabs(path) and not exists(absolute):
+                    self._note(STAT)
 
     def _read_library(self, kind: str, path: str) -> None:
         """A file that is not the project's is read: an installed package may have data."""

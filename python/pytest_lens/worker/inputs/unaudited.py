@@ -40,11 +40,11 @@ def caller_frames() -> Callable[[], Any]:
     """
 
     def frames() -> Generator[Any, None, None]:
-        frame = None
+        yield None
         while True:
-            yield frame
-            # A generator's frame is on top of the frame that resumes it.
-            frame = own.f_back.f_back.f_back
+            # A generator's frame is on top of the frame that resumes it. No name holds the other
+            # one, which would keep all its values alive.
+            yield own.f_back.f_back.f_back
 
     generator: Any = frames()
     own = generator.gi_frame

@@ -184,10 +184,9 @@ impl Followed<'_> {
         if path.is_absolute() {
             return repository_around(root).is_none_or(|top| path.starts_with(top));
         }
-        // A source that is gone was deleted with git, more often than not.
-        let is_gone = || path.extension().is_some_and(|end| end == "py") && !root.join(path).exists();
+        // One that is gone may be one that git ignores.
         let code = self.code.get_or_init(|| self.project.fingerprints.code(&self.project.state.root, b""));
-        code.follows(path) || is_gone()
+        code.follows(path)
     }
 }
 
