@@ -91,6 +91,7 @@ fn split(
     let mut bodies = found.bodies.into_iter().peekable();
     let mut current: Option<Body> = None;
     let (mut depth, mut begins_line) = (0_u32, true);
+    let (mut formatted, mut end) = (0_u32, TextSize::default());
     for (kind, range, string) in tokens {
         match kind {
             // Their place does not depend on the line that they are before: the depth of a line counts instead.
@@ -116,6 +117,16 @@ fn split(
                     Some(body) => hashes.entry(body.name.clone()).or_default(),
                     None => &mut outside,
                 };
+                // `f"{x = }"` has the blanks in its value.
+                if formatted > 0 {
+                    hash.update(text.get(end.to_usize()..range.start().to_usize()).unwrap_or_default());
+                }
+                end = range.end();
+                match kind {
+                    TokenKind::FStringStart | TokenKind::TStringStart => formatted += 1,
+                    TokenKind::FStringEnd | TokenKind::TStringEnd => formatted = formatted.saturating_sub(1),
+                    _ => {}
+                }
                 if begins_line {
                     hash.update(depth.to_be_bytes());
                 }
@@ -386,6 +397,17 @@ else:
         assert_eq!(changed("    return inner()", "\n    # now\n\n    return inner()  # done"), NOTHING);
         assert_eq!(changed("\n\"\"\"A", "# a module\n\"\"\"A"), NOTHING);
         assert_eq!(changed("\n\"\"\"A", "# coding: latin-1\n\"\"\"A"), OUTSIDE);
+    }
+
+    #[test]
+    fn blanks_in_a_formatted_string_may_be_in_its_value() {
+        let formatted = |string: &str| functions(format!("def f(x):\n    return {string}, x + 1\n").as_bytes()).of("f");
+        for (one, other) in
+            [("f'{x=}'", "f'{x = }'"), ("f'{x+1=}'", "f'{x + 1=}'"), ("f'''{\n x=}'''", "f'''{x=}'''")]
+        {
+            assert_ne!(formatted(one), formatted(other), "{one}");
+        }
+        assert_eq!(formatted("f'{x=}'"), formatted("  f'{x=}'"));
     }
 
     #[test]

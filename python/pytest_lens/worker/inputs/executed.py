@@ -208,12 +208,14 @@ class Executed:
                 return None
             key = identity(code)
             caller = caller_of(key)
-            if caller is not None and (key not in own or callables.is_cached(function)):
+            passes_cache = type(argument) is callables.CACHED  # to `map`, say
+            is_cached = passes_cache or callables.is_cached(function)
+            if caller is not None and (key not in own or is_cached):
                 targets = callables.codes_of(function)
-                if type(argument) is callables.CACHED:  # for `map`, say
+                if passes_cache:
                     targets += callables.codes_of(argument)
                 is_new = [self._called(caller, target) for target in targets]
-                if callables.is_cached(function):
+                if is_cached:
                     # The same place may call another cache next, which executes nothing.
                     place = key, offset
                     left = places[place] = _LOOKS if any(is_new) else places.get(place, _LOOKS) - 1

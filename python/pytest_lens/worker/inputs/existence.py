@@ -15,7 +15,7 @@ from ..unpatched import os
 from ..watching import audit_hook
 from . import readers
 
-_NAMES = ("exists", "lexists", "isfile", "isdir", "islink")
+_NAMES = ("exists", "lexists", "isfile", "isdir", "islink", "realpath")
 _METHODS = ("exists", "is_file", "is_dir", "is_symlink", "stat", "lstat")
 
 

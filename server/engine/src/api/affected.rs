@@ -13,7 +13,7 @@ use crate::model::impact::{Impact, Kind, kind};
 use crate::model::import_graph::relative;
 use crate::model::scope::is_within;
 use crate::model::test_inputs::{Causes, UNSURE, Why};
-use crate::processes::project_files::repository_around;
+use crate::processes::project_files::{is_ignored, repository_around};
 use crate::project::Project;
 use crate::project::reach::Reach;
 use crate::project::test_records::{Judged, Reason};
@@ -182,7 +182,8 @@ impl Followed<'_> {
     fn has_name(&self, root: &Path, path: &Path) -> bool {
         let path = path.strip_prefix(root).unwrap_or(path);
         if path.is_absolute() {
-            return repository_around(root).is_none_or(|top| path.starts_with(top));
+            let is_followed = |top| path.starts_with(top) && !is_ignored(top, path);
+            return repository_around(root).is_none_or(is_followed);
         }
         // One that is gone may be one that git ignores.
         let code = self.code.get_or_init(|| self.project.fingerprints.code(&self.project.state.root, b""));

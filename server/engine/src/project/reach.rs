@@ -86,7 +86,18 @@ impl<'p> Reach<'p> {
 
     /// The test files that import changed sources outside of the root, directly or not. No record has these sources.
     pub(crate) fn reached_from_outside(&self) -> Affected {
-        self.graph.importing(&self.reads, &self.outside, &self.tests)
+        match self.for_all(&self.outside) {
+            Some(_) => Affected::All,
+            None => self.graph.importing(&self.reads, &self.outside, &self.tests),
+        }
+    }
+
+    /// One of these sources that is outside of the root, if pytest's configuration is there, too: conftests and plugins
+    /// next to it serve every test.
+    fn for_all(&self, changed: &BTreeSet<String>) -> Option<String> {
+        let rootdir = &self.project.state.pytest.load().rootdir;
+        let is_below = |path: &&String| self.outside.contains(*path) && Path::new(path).starts_with(rootdir);
+        (*rootdir != self.project.state.root).then(|| changed.iter().find(is_below).cloned()).flatten()
     }
 
     /// Whether the imports say whom a change of this file reaches.
@@ -125,6 +136,9 @@ impl<'p> Reach<'p> {
 
     /// The test files that a change reaches which was made before, with the way to each.
     pub(crate) fn of_past_change(&self, changed: &BTreeSet<String>) -> Impact {
+        if let Some(source) = self.for_all(changed) {
+            return Impact { everything: vec![source], ..Impact::default() };
+        }
         let mut known = Known {
             graph: &self.graph,
             reads: &self.reads,

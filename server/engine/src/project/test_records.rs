@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ffi::{OsStr, OsString};
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -139,7 +140,7 @@ impl<'a> OnDisk<'a> {
         if self.is_sure(path) { content } else { UNSURE }
     }
 
-    /// The kind and mode of a file or folder, but not its content; those of its target if it is a link.
+    /// The kind and mode of a file or folder, and the place to which links lead, but not its content.
     fn existence(&self, path: &Path) -> Fingerprint {
         let Ok(data) = std::fs::metadata(path) else { return 0 };
         // A folder changes with its entries; one that was born before may only have had another mode.
@@ -148,7 +149,10 @@ impl<'a> OnDisk<'a> {
                 || is_older(path, during.began_ms)
         });
         if is_sure {
-            fingerprint(format!("{:?} {:?}", data.file_type(), data.permissions()).as_bytes())
+            let mut kept = format!("{:?} {:?}", data.file_type(), data.permissions()).into_bytes();
+            // Links may lead to another file of the same kind.
+            kept.extend(path.canonicalize().ok().filter(|real| real != path).iter().flat_map(path_bytes));
+            fingerprint(&kept)
         } else {
             UNSURE
         }
@@ -187,12 +191,17 @@ fn is_older(path: &Path, ms: u64) -> bool {
     std::fs::metadata(path).is_ok_and(|data| changed(data) + i128::from(TICK_NS) < i128::from(ms) * 1_000_000)
 }
 
+fn path_bytes(path: &PathBuf) -> &[u8] {
+    path.as_os_str().as_encoded_bytes()
+}
+
 fn names_in(folder: &Path) -> Fingerprint {
     let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
-    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    let mut names: Vec<String> = names.filter(|name| name != "__pycache__" && !is_cached_bytecode(name)).collect();
+    let names = entries.flatten().map(|entry| entry.file_name());
+    let mut names: Vec<OsString> =
+        names.filter(|name| name != "__pycache__" && !name.to_str().is_some_and(is_cached_bytecode)).collect();
     names.sort_unstable();
-    fingerprint(names.join("\0").as_bytes())
+    fingerprint(names.join(OsStr::new("\0")).as_encoded_bytes())
 }
 
 /// The entries of a folder that decide which module an import finds there: modules, packages, and in a folder of installed
