@@ -372,3 +372,62 @@ def test_recording_keeps_nothing_alive(project: Project) -> None:
             """,
         },
     )
+
+
+def test_what_the_interpreter_calls_for_a_tracer_is_unknown(project: Project) -> None:
+    found = recorded(
+        project,
+        {
+            "core.py": """
+            import sys
+            class Tracer:
+                def __init__(self): self.seen = []
+                def trace(self, frame, event, argument): self.seen.append(frame.f_code.co_name)
+                def run(self, function):
+                    before = sys.gettrace()
+                    sys.settrace(self.trace)
+                    try: function()
+                    finally: sys.settrace(before)
+            """,
+            "test_a.py": """
+            import core
+            def traced(): pass
+            def test_traced():
+                tracer = core.Tracer()
+                tracer.run(traced)
+                assert "traced" in tracer.seen
+            def test_none(): traced()
+            """,
+        },
+    )
+    assert "<tracing>" in found.used["test_traced"]
+    assert "<tracing>" not in found.used["test_none"]
+
+
+def test_reads_in_threads_and_in_opened_folders_are_seen(project: Project) -> None:
+    found = recorded(
+        project,
+        {
+            "data/one.txt": "1",
+            "core.py": """
+            import os, pathlib
+            from concurrent.futures import ThreadPoolExecutor
+            with ThreadPoolExecutor(1) as pool:
+                DATA = list(pool.map(pathlib.Path.read_text, [pathlib.Path("data/one.txt")]))
+            def read():
+                folder = os.open("data", os.O_RDONLY)
+                file = os.open("one.txt", os.O_RDONLY, dir_fd=folder)
+                try: return os.read(file, 10)
+                finally: os.close(file), os.close(folder)
+            """,
+            "test_a.py": """
+            import core
+            def test_folder(): assert core.read() == b"1"
+            def test_none(): pass
+            """,
+        },
+    )
+    assert "data/one.txt" in found.outside
+    # Nobody sees in which folder it is: any data may be what the test reads.
+    assert "<stat>" in found.used["test_folder"]
+    assert "<stat>" not in found.used["test_none"]

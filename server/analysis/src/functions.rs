@@ -402,8 +402,7 @@ else:
     #[test]
     fn blanks_in_a_formatted_string_may_be_in_its_value() {
         let formatted = |string: &str| functions(format!("def f(x):\n    return {string}, x + 1\n").as_bytes()).of("f");
-        for (one, other) in
-            [("f'{x=}'", "f'{x = }'"), ("f'{x+1=}'", "f'{x + 1=}'"), ("f'''{\n x=}'''", "f'''{x=}'''")]
+        for (one, other) in [("f'{x=}'", "f'{x = }'"), ("f'{x+1=}'", "f'{x + 1=}'"), ("f'''{\n x=}'''", "f'''{x=}'''")]
         {
             assert_ne!(formatted(one), formatted(other), "{one}");
         }

@@ -67,11 +67,13 @@ pub enum InputKind {
     Exists = 9,
     /// Files of one folder of a library, and which modules are in that folder.
     Library = 10,
+    /// A function that the interpreter calls for what it executes: nobody sees what that executes.
+    Tracing = 11,
 }
 
 impl InputKind {
     /// Every kind.
-    pub const ALL: [InputKind; 11] = [
+    pub const ALL: [InputKind; 12] = [
         InputKind::Function,
         InputKind::File,
         InputKind::Folder,
@@ -83,6 +85,7 @@ impl InputKind {
         InputKind::Stat,
         InputKind::Exists,
         InputKind::Library,
+        InputKind::Tracing,
     ];
 }
 

@@ -377,7 +377,7 @@ class Executed:
             names = named.names_in(code)
             self._named.add(code, names, number, frame)
             if code.co_name == "<module>" and self.outer is not None:
-                # Who imports it later executes nothing.
+                # A later import of it executes nothing.
                 for name in named.names_of_import(frame):
                     self._named.add_result(name, number)
             codes, files = named.caches_and_modules(names, frame.f_globals, self._is_own)

@@ -9,7 +9,8 @@ An input is a list whose first part is its kind:
 - ``["lines"]``: the line numbers, or the text, of sources
 - ``["stat"]``: the existence, size or time of files, nobody sees of which
 - ``["library", folder, name]``: a file of a library, or all modules of a folder if there is no name
-- ``["process"]``, ``["network"]``, ``["extension"]``: nobody can know what was read there
+- ``["process"]``, ``["network"]``, ``["extension"]``, ``["tracing"]``: nobody can know what was
+  read or executed there
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 PROCESS = ("process",)
 NETWORK = ("network",)
 EXTENSION = ("extension",)
+TRACING = ("tracing",)
 LINES = ("lines",)
 STAT = ("stat",)
 

@@ -25,7 +25,7 @@ from . import configuration, existence, readers, variables
 from .executed import Executed
 from .imports import BY_NAME, Imports
 from .libraries import Libraries
-from .nodes import EXTENSION, LINES, NETWORK, PROCESS, STAT, Nodes
+from .nodes import EXTENSION, LINES, NETWORK, PROCESS, STAT, TRACING, Nodes
 from .unaudited import exists, identity, is_file
 
 _PROCESSES = (
@@ -37,6 +37,13 @@ _PROCESSES = (
     "os.exec",
     # Nobody sees what another interpreter executes.
     "cpython.PyInterpreterState_New",
+)
+# No event is raised for the functions that the interpreter calls then, nor for what they call.
+_TRACING = (
+    "sys.settrace",
+    "sys.setprofile",
+    "sys.addaudithook",
+    "sys.monitoring.register_callback",
 )
 _NETWORK = ("socket.connect", "socket.sendto", "socket.sendmsg")
 _WATCHED = (
@@ -50,6 +57,7 @@ _WATCHED = (
     *existence.GLOBS,
     *_PROCESSES,
     *_NETWORK,
+    *_TRACING,
 )
 _EXTENSIONS = (".so", ".pyd", ".dylib")
 
@@ -321,6 +329,9 @@ class Inputs:
         elif event in _NETWORK:
             if isinstance(args[1], tuple):  # not the path of a Unix socket
                 self._note(NETWORK)
+        elif event in _TRACING:
+            if readers.reader() == "project":
+                self._note(TRACING)
         elif event in existence.GLOBS:
             if existence.looks_for_name(event, args[1]) and readers.reader() == "project":
                 self._note(STAT)
@@ -337,16 +348,18 @@ class Inputs:
         else:
             self._read_file(event, args)
 
-    @staticmethod
-    def _starts_project_code(event: str, args: tuple[Any, ...]) -> bool:
+    def _starts_project_code(self, event: str, args: tuple[Any, ...]) -> bool:
         """Whether the project starts a process while tests are collected that may run its code.
 
         A library that asks a compiler for its version then is harmless.
         """
         if event == "os.system":
             return readers.reader() == "project"
-        is_program = event in ("subprocess.Popen", "os.posix_spawn")
-        return is_program and file_reads.may_read_any(args[0]) and readers.reader() == "project"
+        if event not in ("subprocess.Popen", "os.posix_spawn"):
+            return False
+        program = os.fsdecode(args[0])
+        is_own = os.sep in program and self._locate_any(os.path.abspath(program)) is not None
+        return (is_own or file_reads.may_read_any(program)) and readers.reader() == "project"
 
     def _read_file(self, event: str, args: tuple[Any, ...]) -> None:
         kind = "folder" if event in ("os.listdir", "os.scandir") else "file"

@@ -370,6 +370,7 @@ fn because(test: &str, id: &str, reason: &ImpactReason, passed_ms: u64) -> Strin
         "process" => format!("{it} starts a process, and nobody can know what that reads"),
         "network" => format!("{it} uses a network address, and nobody can know what is there"),
         "extension" => format!("{it} uses compiled code of the project, and nobody can know what that reads"),
+        "tracing" => format!("{it} traces what Python executes, and nobody can know what code that is done by"),
         "not_passed" => format!("its last outcome is `{name}`{}", if test == id { "" } else { " in part" }),
         _ => format!("nothing is known of what {it} depends on"),
     }

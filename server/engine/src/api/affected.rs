@@ -92,6 +92,7 @@ fn name_of(kind: InputKind) -> &'static str {
         InputKind::Process => "process",
         InputKind::Network => "network",
         InputKind::Extension => "extension",
+        InputKind::Tracing => "tracing",
         InputKind::Stat => "stat",
         InputKind::Exists => "exists",
         InputKind::Library => "library",
@@ -212,7 +213,7 @@ fn asked(test: Judged, followed: &Followed<'_>, changed: &BTreeSet<String>) -> O
                 let is_any = match input.kind {
                     InputKind::Variable | InputKind::Folder | InputKind::Exists | InputKind::Library => true,
                     InputKind::Function | InputKind::File | InputKind::Lines | InputKind::Stat => false,
-                    InputKind::Process | InputKind::Network | InputKind::Extension => false,
+                    InputKind::Process | InputKind::Network | InputKind::Extension | InputKind::Tracing => false,
                 };
                 (is_any && !is_own) || is_asked(&input.path) || (!is_own && !followed.has(&input.path))
             }

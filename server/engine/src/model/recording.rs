@@ -48,6 +48,7 @@ enum KindNames {
     Stat,
     Exists,
     Library,
+    Tracing,
 }
 
 /// The kind of an input, as workers name it.

@@ -74,7 +74,8 @@ pub(crate) fn fingerprint_of(present: &dyn Present, used: &Used) -> Fingerprint 
         InputKind::File | InputKind::Folder | InputKind::Exists => present.data(used.kind, &used.path),
         InputKind::Variable => present.data(used.kind, &used.name),
         InputKind::Library => present.library(&used.path, &used.name),
-        InputKind::Lines | InputKind::Stat | InputKind::Process | InputKind::Network | InputKind::Extension => 0,
+        InputKind::Lines | InputKind::Stat => 0,
+        InputKind::Process | InputKind::Network | InputKind::Extension | InputKind::Tracing => 0,
     }
 }
 
@@ -203,7 +204,7 @@ pub(crate) fn compare(ground: &Ground, present: &dyn Present) -> GroundChanges {
                 }
             }
             InputKind::Function | InputKind::Lines | InputKind::Stat => {}
-            InputKind::Process | InputKind::Network | InputKind::Extension => {
+            InputKind::Process | InputKind::Network | InputKind::Extension | InputKind::Tracing => {
                 // Each of these tests counts as one that nobody can know.
                 causes.has_others = true;
                 match files.is_empty() {
@@ -260,7 +261,7 @@ pub(crate) fn reasons(
         };
         let used = || Used { kind: input.kind, path: input.path.clone(), name: input.name.clone() };
         let has_changed = match input.kind {
-            InputKind::Process | InputKind::Network | InputKind::Extension => {
+            InputKind::Process | InputKind::Network | InputKind::Extension | InputKind::Tracing => {
                 reasons.push(Why::Unknown(input.kind));
                 false
             }
@@ -518,7 +519,7 @@ mod tests {
 
     #[test]
     fn the_unknown_is_affected() {
-        for kind in [InputKind::Process, InputKind::Network, InputKind::Extension] {
+        for kind in [InputKind::Process, InputKind::Network, InputKind::Extension, InputKind::Tracing] {
             assert_eq!(judged(&[used(kind, "", "")], &project()).1, Some(Why::Unknown(kind)));
         }
         let mut other = project();

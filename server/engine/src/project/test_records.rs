@@ -195,11 +195,19 @@ fn path_bytes(path: &PathBuf) -> &[u8] {
     path.as_os_str().as_encoded_bytes()
 }
 
+/// The names in a folder, and which of them are folders.
 fn names_in(folder: &Path) -> Fingerprint {
     let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
-    let names = entries.flatten().map(|entry| entry.file_name());
-    let mut names: Vec<OsString> =
-        names.filter(|name| name != "__pycache__" && !name.to_str().is_some_and(is_cached_bytecode)).collect();
+    let is_shown = |name: &OsString| name != "__pycache__" && !name.to_str().is_some_and(is_cached_bytecode);
+    let shown = entries.flatten().map(|entry| (entry.file_name(), entry)).filter(|(name, _)| is_shown(name));
+    let mut names: Vec<OsString> = shown
+        .map(|(mut name, entry)| {
+            if entry.path().is_dir() {
+                name.push("/");
+            }
+            name
+        })
+        .collect();
     names.sort_unstable();
     fingerprint(names.join(OsStr::new("\0")).as_encoded_bytes())
 }
