@@ -6,8 +6,9 @@ once in a test. One that a test calls often is disarmed until the next test. To 
 again takes as long as a dozen notifications, and `restart_events` arms those of the whole process.
 
 The calls between functions serve tests that find a result which an earlier test in the process
-left: they depend on what made it. A function's caller is the project's next frame on the stack;
-besides, each place of a call is looked at once. A test's own function is rarely executed twice: of
+left: they depend on what made it. A function's caller is the project's next frame on the stack, at
+its first call in a test, and at later ones as long as they show further callers. Besides, each
+place of a call is looked at once, one that calls caches more often. A test's own function is rarely executed twice: of
 its calls only those of caches count, and if it is executed again, it has called all that its first
 test used. `named` links results that code finds by a name alone.
 

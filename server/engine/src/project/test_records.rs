@@ -151,7 +151,9 @@ impl<'a> OnDisk<'a> {
         if is_sure {
             let mut kept = format!("{:?} {:?}", data.file_type(), data.permissions()).into_bytes();
             // Links may lead to another file of the same kind.
-            kept.extend(path.canonicalize().ok().filter(|real| real != path).iter().flat_map(path_bytes));
+            if let Some(real) = path.canonicalize().ok().filter(|real| real != path) {
+                kept.extend_from_slice(real.as_os_str().as_encoded_bytes());
+            }
             fingerprint(&kept)
         } else {
             UNSURE
@@ -189,10 +191,6 @@ fn born(data: &Metadata) -> Option<Duration> {
 fn is_older(path: &Path, ms: u64) -> bool {
     let changed = |data: Metadata| i128::from(entry_changed_ns(&data));
     std::fs::metadata(path).is_ok_and(|data| changed(data) + i128::from(TICK_NS) < i128::from(ms) * 1_000_000)
-}
-
-fn path_bytes(path: &PathBuf) -> &[u8] {
-    path.as_os_str().as_encoded_bytes()
 }
 
 /// The names in a folder, and which of them are folders.
