@@ -111,6 +111,8 @@ class Executed:
         self._disarmed: set[int] = set()
         # By id, how many calls after a test's first one are still looked at for another caller.
         self._looks: dict[int, int] = {}
+        # By id, the places from which such calls came.
+        self._seen: dict[int, set[tuple[int, int]]] = {}
         # Those that get a name, by id, with the calls of the present test: see `named.asked_name`.
         self._getters: dict[int, int] = {}
         # The thread in which tests run.
@@ -349,8 +351,16 @@ class Executed:
             frame = self._caller_frame()
         except ValueError:
             frame = sys._getframe(2)
-        if self._note_caller(key, frame):
-            self._looks[key] = _LOOKS
+        back = frame.f_back
+        if back is None:
+            return
+        # Nearly always the same function; to ask for it takes longer than all else here.
+        place = identity(back.f_globals), back.f_lasti
+        seen = self._seen.setdefault(key, set())
+        if place not in seen:
+            seen.add(place)
+            if self._note_caller(key, frame):
+                self._looks[key] = _LOOKS
 
     def _note_caller(self, key: int, frame: Any) -> bool:
         """Note who calls a function, whose frame this is; whether that is new."""
