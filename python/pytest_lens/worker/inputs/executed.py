@@ -8,9 +8,9 @@ again takes as long as a dozen notifications, and `restart_events` arms those of
 The calls between functions serve tests that find a result which an earlier test in the process
 left: they depend on what made it. A function's caller is the project's next frame on the stack, at
 its first call in a test, and at later ones as long as they show further callers. Besides, each
-place of a call is looked at once, one that calls caches more often. A test's own function is rarely executed twice: of
-its calls only those of caches count, and if it is executed again, it has called all that its first
-test used. `named` links results that code finds by a name alone.
+place of a call is looked at once, one that calls caches more often. A test's own function is rarely
+executed twice: of its calls only those of caches count, and if it is executed again, it has called
+all that its first test used. `named` links results that code finds by a name alone.
 
 Code that runs for each function and test does little that raises an audit event, such as `id` or
 reading a frame's `f_code`: each takes longer than all else here.
