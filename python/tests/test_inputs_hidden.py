@@ -431,3 +431,47 @@ def test_reads_in_threads_and_in_opened_folders_are_seen(project: Project) -> No
     # Nobody sees in which folder it is: any data may be what the test reads.
     assert "<stat>" in found.used["test_folder"]
     assert "<stat>" not in found.used["test_none"]
+
+
+def test_results_behind_parameters_and_registries_are_found(project: Project) -> None:
+    found = recorded(
+        project,
+        {
+            "core.py": """
+            import abc, enum
+            class Words(dict):
+                def __missing__(self, key):
+                    self[key] = value = key.upper()
+                    return value
+            class Colour(enum.Enum):
+                RED = 1
+                @classmethod
+                def _missing_(cls, value):
+                    member = object.__new__(cls)
+                    member._name_, member._value_ = value, value
+                    return cls._value2member_map_.setdefault(value, member)
+            class Drawable(abc.ABC):
+                @classmethod
+                def __subclasshook__(cls, other): return hasattr(other, "draw")
+            class Square:
+                def draw(self): pass
+            words = Words()
+            """,
+            "test_a.py": """
+            import pytest, core
+            def test_first():
+                core.words["en-us"], core.words["de"], core.Colour("odd")
+                assert isinstance(core.Square(), core.Drawable)
+            @pytest.mark.parametrize("key", ["en-us", "de"])
+            def test_key(key): core.words[key]
+            def test_colour(): core.Colour("odd")
+            def test_drawn(): assert isinstance(core.Square(), core.Drawable)
+            def test_none(): core.words
+            """,
+        },
+    )
+    assert "Words.__missing__" in _made_by(found, "test_key[de]")
+    assert "Words.__missing__" in _made_by(found, "test_key[en-us]")
+    assert "Colour._missing_" in _made_by(found, "test_colour")
+    assert "Drawable.__subclasshook__" in _made_by(found, "test_drawn")
+    assert _made_by(found, "test_none") == {"test_none"}

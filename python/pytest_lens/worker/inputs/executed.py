@@ -274,6 +274,12 @@ class Executed:
             self._arm(self._codes[self._known[key]])
         return found
 
+    def add_names_of_own(self, names: set[str]) -> None:
+        """Names in the parameters of the present test, by which its function may find results."""
+        number = self._known.get(self.own) if self.own is not None else None
+        if number is not None and names:
+            self._named.add_names(names, number)
+
     def running_elsewhere(self) -> set[int]:
         """The functions that other threads have begun and not ended."""
         own = get_ident()

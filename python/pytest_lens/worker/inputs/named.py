@@ -21,9 +21,9 @@ _PLAIN = (FunctionType, type)
 # The arguments of `__get__`.
 _OF_DESCRIPTOR = 3
 # Longer texts in code are no names.
-_LONGEST_NAME = 64
+LONGEST_NAME = 64
 # Functions of the project that Python calls for a value by a name: some keep it there.
-GETTERS = frozenset(("__getattr__", "__missing__", "__get__"))
+GETTERS = frozenset(("__getattr__", "__missing__", "__get__", "_missing_"))
 _CACHES = (callables.CACHED, functools.partial)
 
 
@@ -41,14 +41,23 @@ class Named:
 
         `names`: those in its code.
         """
-        users, makers = self._users, self._makers
         for name in names:
-            users[name].append(number)
-        for name in names & makers.keys():
-            for maker in makers[name]:
-                self._link(number, maker)
+            self._users[name].append(number)
+        self._link_to_makers(names, number)
         for name in _kept_names(code, frame):
             self.add_result(name, number)
+
+    def add_names(self, names: set[str], number: int) -> None:
+        """A function has further names: those in the parameters of a test."""
+        for name in names:
+            if number not in self._users[name]:
+                self._users[name].append(number)
+        self._link_to_makers(names, number)
+
+    def _link_to_makers(self, names: set[str], number: int) -> None:
+        for name in names & self._makers.keys():
+            for maker in self._makers[name]:
+                self._link(number, maker)
 
     def add_result(self, name: str | None, number: int) -> None:
         """The result of a function may be found by this name."""
@@ -64,7 +73,7 @@ def names_in(code: CodeType) -> set[str]:
 
     Such a text is an argument of `getattr`, or a key that a dictionary does not have yet.
     """
-    texts = {text for text in code.co_consts if type(text) is str and len(text) <= _LONGEST_NAME}
+    texts = {text for text in code.co_consts if type(text) is str and len(text) <= LONGEST_NAME}
     return texts.union(code.co_names)
 
 
@@ -102,6 +111,8 @@ def _kept_names(code: CodeType, frame: Any) -> set[str]:
         # Its name may be another one than the function's.
         found.add(str(back.f_locals["self"].attrname))
     name = code.co_name
+    if name == "__subclasshook__":  # `abc` keeps what it returns for a class
+        found.update(("isinstance", "issubclass"))
     if not name.startswith(("<", "__")) and not _is_plain(code, frame.f_globals):
         found.add(name)
     return found

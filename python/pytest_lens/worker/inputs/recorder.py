@@ -21,7 +21,7 @@ from .. import own_code, site_paths
 from ..unpatched import os, tempfile, time
 from ..watching import audit_hook, file_reads
 from ..wire import Message
-from . import configuration, existence, readers, variables
+from . import configuration, existence, named, readers, variables
 from .executed import Executed
 from .imports import BY_NAME, Imports
 from .libraries import Libraries
@@ -140,6 +140,7 @@ class Inputs:
             return None
         used = self._used | self._take()
         used.update(self._own_file())
+        self._executed.add_names_of_own(_names_in_parameters(self._item))
         names = getattr(self._item, "fixturenames", None)
         is_any = names is None or "request" in names or self._asked_for_more(names)
         for _, name, inputs in self._fixtures.values():
@@ -450,6 +451,13 @@ def _own_code(item: Any) -> int | None:
     if type(function) is MethodType:
         function = function.__func__
     return identity(function.__code__) if type(function) is FunctionType else None
+
+
+def _names_in_parameters(item: Any) -> set[str]:
+    """The texts among a test's parameters, which may be keys or names of attributes."""
+    callspec = getattr(item, "callspec", None)
+    values = getattr(callspec, "params", {}).values()
+    return {value for value in values if type(value) is str and len(value) <= named.LONGEST_NAME}
 
 
 def _has_children() -> bool:
