@@ -133,8 +133,8 @@ pub struct ImpactReason {
     /// not), `environment` (the interpreter, its packages or pytest's arguments), `configuration` (a file of pytest's
     /// configuration), `stat` (a file, if the test asks for the existence, size or time of files), `exists` (a file or
     /// folder for whose existence a library looked), `library` (a folder with a library's code or data, which changed),
-    /// `process`, `network`, `extension` or `tracing` (nobody can know what the test depends on), `not_passed` (its last outcome is
-    /// a failure), `unknown`.
+    /// `process`, `network`, `extension` or `tracing` (nobody can know what the test depends on), `not_passed` (its last
+    /// outcome is a failure), `unknown`.
     pub kind: String,
     /// The name of the input, such as `pkg/core.py::parse` (`*` stands for the names of all variables), or the last
     /// outcome; may be empty.

@@ -280,6 +280,10 @@ class Executed:
         if number is not None and names:
             self._named.add_names(names, number)
 
+    def is_in_other_thread(self) -> bool:
+        """Whether this is another thread than the one in which tests run."""
+        return get_ident() != self._thread
+
     def running_elsewhere(self) -> set[int]:
         """The functions that other threads have begun and not ended."""
         own = get_ident()
@@ -371,7 +375,7 @@ class Executed:
     def _note_caller(self, key: int, frame: Any) -> bool:
         """Note who calls a function, whose frame this is; whether that is new."""
         caller = self._next_caller(frame.f_back)
-        if caller is None and get_ident() != self._thread:
+        if caller is None and self.is_in_other_thread():
             # Code that names it may have passed it to this thread, and may keep what it returns.
             with contextlib.suppress(Exception):  # it would be raised in the project's code
                 self._named.add_result(frame.f_code.co_name, self._known[key])

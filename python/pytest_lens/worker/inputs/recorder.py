@@ -10,7 +10,6 @@ import contextlib
 import importlib
 import linecache
 import sys
-from _thread import get_ident
 from collections.abc import Iterator
 from types import FunctionType, MethodType
 from typing import Any
@@ -92,8 +91,6 @@ class Inputs:
         self._loaded_libraries: set[int] = set()
         self._tests = 0
         self._began = 0.0
-        # The thread in which pytest runs.
-        self._thread = get_ident()
         self.is_on = False
 
     def start(self) -> None:
@@ -389,7 +386,7 @@ class Inputs:
     def _counts(self, reader: str) -> bool:
         """Whether reads matter: the sources that are imported are executed."""
         if reader == "pytest":  # or a thread that somebody has passed a function to
-            return self._item is not None or get_ident() != self._thread
+            return self._item is not None or self._executed.is_in_other_thread()
         return reader == "project"
 
     def _locate(self, path: str) -> str | None:

@@ -1,7 +1,7 @@
 //! `get_affected` and `explain_affected`: the test files that changed files can affect.
 
-use std::cell::OnceCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::{OnceCell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -46,8 +46,12 @@ pub(super) async fn explained(project: &Arc<Project>, paths: &[String]) -> Respo
     let find = move || {
         let reach = Reach::new(&inner, changed.iter().chain(&outside));
         let all = reach.by_all_names(changed.into_iter().chain(outside));
-        let followed =
-            Followed { project: &inner, real_root: inner.state.root.canonicalize().ok(), code: OnceCell::new() };
+        let followed = Followed {
+            project: &inner,
+            real_root: inner.state.root.canonicalize().ok(),
+            code: OnceCell::new(),
+            ignored: RefCell::default(),
+        };
         let asked = reach.trusted(reach.judged(), &all).into_iter().filter_map(|test| asked(test, &followed, &all));
         let from_outside = reach.reached_from_outside();
         let is_known = |test: &Judged| !test.why.is_empty() || !from_outside.has(NodeId::new(&test.id).file());
@@ -167,6 +171,8 @@ struct Followed<'a> {
     /// Its root without links.
     real_root: Option<PathBuf>,
     code: OnceCell<Code>,
+    /// Files outside of the root, each looked at once: many tests may have one among their inputs.
+    ignored: RefCell<HashMap<PathBuf, bool>>,
 }
 
 impl Followed<'_> {
@@ -183,12 +189,16 @@ impl Followed<'_> {
     fn has_name(&self, root: &Path, path: &Path) -> bool {
         let path = path.strip_prefix(root).unwrap_or(path);
         if path.is_absolute() {
-            let is_followed = |top| path.starts_with(top) && !is_ignored(top, path);
+            let is_followed = |top| path.starts_with(top) && !self.ignores(top, path);
             return repository_around(root).is_none_or(is_followed);
         }
         // One that is gone may be one that git ignores.
         let code = self.code.get_or_init(|| self.project.fingerprints.code(&self.project.state.root, b""));
         code.follows(path)
+    }
+
+    fn ignores(&self, top: &Path, path: &Path) -> bool {
+        *self.ignored.borrow_mut().entry(path.to_owned()).or_insert_with(|| is_ignored(top, path))
     }
 }
 

@@ -200,7 +200,9 @@ fn names_in(folder: &Path) -> Fingerprint {
     let shown = entries.flatten().map(|entry| (entry.file_name(), entry)).filter(|(name, _)| is_shown(name));
     let mut names: Vec<OsString> = shown
         .map(|(mut name, entry)| {
-            if entry.path().is_dir() {
+            // The listing itself says the kind of all but links.
+            let kind = entry.file_type();
+            if kind.is_ok_and(|kind| kind.is_dir() || (kind.is_symlink() && entry.path().is_dir())) {
                 name.push("/");
             }
             name
