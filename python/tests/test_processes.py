@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
+import sys
+import textwrap
 import time
 
 import pytest
@@ -137,6 +140,37 @@ def test_a_lost_engine_takes_everything_with_it(project: Project, way: str) -> N
         if not connected.closed:
             connected.hang_up()
     wait_gone(*(connected.pid for connected in engine.hosts.values()), *pids)
+
+
+PARKED = """
+    import os, subprocess, types
+    from pytest_lens.worker import park, wire
+
+    class Gone:
+        def poll(self): raise wire.EngineGone
+        def close(self): pass
+
+    kill_trees = park.process_tree.kill_trees
+    late = ["sleep 1000 > /dev/null & echo $!"]
+
+    def kill_all_but_one_that_comes_late(pids):
+        kill_trees(pids)
+        if late:
+            subprocess.call(late.pop(), shell=True)
+
+    park.process_tree.kill_trees = kill_all_but_one_that_comes_late
+    parked = park.Park(types.SimpleNamespace(channel=Gone()))
+    subprocess.call("sleep 1000 > /dev/null & echo $!", shell=True)
+    assert parked.serve().kind == "exit"
+"""
+
+
+def test_a_parked_process_ends_the_orphans_that_come_while_it_ends_others() -> None:
+    # A fork that ends its own children at the same time may leave one that was not seen.
+    script = [sys.executable, "-c", textwrap.dedent(PARKED)]
+    pids = subprocess.run(script, stdout=subprocess.PIPE, check=True).stdout.split()
+    assert len(pids) == 2
+    wait_gone(*map(int, pids))
 
 
 def test_a_session_of_its_own_leaves_no_keeper_behind(project: Project) -> None:

@@ -151,13 +151,19 @@ class Park:
                 pass
 
     def _kill_children(self) -> None:
-        # Orphans that this process adopted go too: nobody else would end them.
-        process_tree.kill_trees({*self._children, *process_tree.children_of(os.getpid())})
-        for pid in self._children:
-            try:
-                os.waitpid(pid, 0)
-            except ChildProcessError:
-                pass
+        # Orphans that this process adopted go too: nobody else would end them. Again until none is
+        # left: a fork may end its own children at the same time, and leave one that was not seen.
+        has_ended = True
+        while has_ended:
+            has_ended = False
+            children = process_tree.children_of(os.getpid())
+            process_tree.kill_trees(children)
+            for pid in children:
+                try:
+                    os.waitpid(pid, 0)
+                    has_ended = True
+                except ChildProcessError:
+                    pass
 
     def _become(self, message: Message) -> Command:
         self._worker.name = message["host"]  # same process, same connection
