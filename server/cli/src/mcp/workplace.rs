@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pytest_lens_history::Fingerprints;
-use pytest_lens_protocol::{ErrorCode, NodeId, Request, Response, TestOutcome};
+use pytest_lens_protocol::{ErrorCode, NodeId, Request, Response, TestNodeInfo, TestOutcome};
 use tokio::sync::watch;
 
 use super::daemon::Daemon;
 use super::follower::Follower;
 use crate::engine::client::Client;
-use crate::engine::inventory::inventory;
+use crate::engine::inventory::{inventory, refresh};
 use crate::failure::{Failure, exit};
 use crate::options::selectors;
 use crate::suggest;
@@ -126,9 +126,15 @@ fn is_defined(root: &Path, id: &str) -> bool {
 
 /// The sentence on the first of these ids that names no test, with the nearest one; `None` if all do.
 pub(super) async fn unknown(client: &Client, root: &Path, ids: &[String]) -> Option<Failure> {
+    let first_of = |known: &[TestNodeInfo]| {
+        let is_known = |id: &&String| known.iter().any(|node| selectors::covers(id, &node.node_id));
+        ids.iter().filter(|id| id.contains("::")).find(|id| !is_known(id))
+    };
+    first_of(&inventory(client).await.ok()?)?;
+    // Files that have just changed may not have been collected yet.
+    refresh(client).await;
     let known = inventory(client).await.ok()?;
-    let is_known = |id: &&String| known.iter().any(|node| selectors::covers(id, &node.node_id));
-    let id = ids.iter().filter(|id| id.contains("::")).find(|id| !is_known(id))?;
+    let id = first_of(&known)?;
     if is_defined(root, id) {
         return Some(Failure::usage(format!(
             "`{id}` is in its file, but pytest leaves it out: the configuration deselects it (such as `-m` in `addopts`), or \
