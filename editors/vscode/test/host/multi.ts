@@ -13,6 +13,8 @@ export function multi(): void {
   };
   before(async () => {
     lab = await enter();
+    // VS Code may read the workspace's file only after the window has opened.
+    await until("both folders are open", () => vscode.workspace.workspaceFolders?.length === 2);
     await confirmed(lab, "tests/test_orders.py::TestOrder::test_total", 0);
     await confirmed(lab, "tests/test_orders.py::test_second", 1);
   });
