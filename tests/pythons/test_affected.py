@@ -396,21 +396,6 @@ def test_other_variables_of_the_interpreter_are_another_environment(places: Proj
 
 
 @pytest.mark.skipif(not RECORDS, reason="nothing is recorded")
-def test_an_earlier_change_does_not_hide_the_one_that_is_asked_for(tmp_path: Path) -> None:
-    project = Project(tmp_path, PLACES, below="app", links={"app/link": "real"})
-    core = (project.root / "app/pkg/core.py").read_text(encoding="utf-8")
-    project.write("app/pkg/core.py", core.replace('"plug_" + name', '"plug_" + str(name)'))
-    assert project.affected() == {"test_load"}
-    project.git("commit", "-q", "-a", "-m", "y")
-    assert project.affected() == set(), "seen from the last commit nothing changed"
-    plug = project.root / "app/plug_x.py"
-    plug.write_text(plug.read_text(encoding="utf-8").replace("2", "3"), encoding="utf-8")
-    told = project.run("--affected", "--explain", "test_load.py::test_load").stdout
-    assert "`plug_x.py::p`, which it uses, changed since" in told
-    assert project.affected() == {"test_load"}
-
-
-@pytest.mark.skipif(not RECORDS, reason="nothing is recorded")
 def test_who_reads_which_variables_there_are_is_affected_by_a_further_one(tmp_path: Path) -> None:
     tests = """
         import os

@@ -71,12 +71,6 @@ impl Code {
         Code { name, files }
     }
 
-    /// Whether git follows a file, or would. One of variables counts in any case.
-    #[must_use]
-    pub fn follows(&self, path: &Path) -> bool {
-        !path.ends_with(VARIABLES) && self.files.contains_key(path)
-    }
-
     /// The files that differ at a later moment.
     #[must_use]
     pub fn differences(&self, later: &Code) -> Differences {
@@ -446,19 +440,6 @@ mod tests {
             write(root.path(), name, "");
         }
         assert_eq!(names(&Fingerprints::default(), root.path()), counting);
-    }
-
-    #[test]
-    fn git_follows_what_counts_except_variables() {
-        let root = tempfile::tempdir().unwrap();
-        for name in ["a.py", "data/x.txt", ".env", "made.txt"] {
-            write(root.path(), name, "");
-        }
-        write(root.path(), ".gitignore", ".env\nmade.txt\n");
-        let code = Fingerprints::default().code(root.path(), b"");
-        let follows = ["a.py", "data/x.txt", ".env", "made.txt", "missing"].map(|name| code.follows(Path::new(name)));
-        assert_eq!(follows, [true, true, false, false, false]);
-        assert_eq!(code.name.len(), 32);
     }
 
     #[test]

@@ -335,7 +335,8 @@ messages! {
         /// As `get_affected`, with the reason for each test file, for changes that were made before the context was opened
         /// (an addition of pytest-lens): which tests read a file is not known for sure then, so a changed data file
         /// reaches every test, and a test file that starts processes is reached by any change; recorded tests are known
-        /// better. From this request on the context's runs make such records. Answer: `affected`.
+        /// better, and affected by whatever changed since they passed, named here or not. From this request on the
+        /// context's runs make such records. Answer: `affected`.
         ExplainAffected = "explain_affected" {
             /// From `context_ready`.
             context_id: String,

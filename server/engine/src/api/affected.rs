@@ -1,19 +1,17 @@
 //! `get_affected` and `explain_affected`: the test files that changed files can affect.
 
-use std::cell::{OnceCell, RefCell};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use pytest_lens_history::{Code, Input, InputKind};
+use pytest_lens_history::{Input, InputKind};
 use pytest_lens_protocol::{ImpactReason, NodeId, ReachedFile, Response, TestImpact};
 
 use crate::model::impact::{Impact, Kind, kind};
 use crate::model::import_graph::relative;
 use crate::model::scope::is_within;
 use crate::model::test_inputs::{Causes, UNSURE, Why};
-use crate::processes::project_files::{is_ignored, repository_around};
 use crate::project::Project;
 use crate::project::reach::Reach;
 use crate::project::test_records::{Judged, Reason};
@@ -46,13 +44,7 @@ pub(super) async fn explained(project: &Arc<Project>, paths: &[String]) -> Respo
     let find = move || {
         let reach = Reach::new(&inner, changed.iter().chain(&outside));
         let all = reach.by_all_names(changed.into_iter().chain(outside));
-        let followed = Followed {
-            project: &inner,
-            real_root: inner.state.root.canonicalize().ok(),
-            code: OnceCell::new(),
-            ignored: RefCell::default(),
-        };
-        let asked = reach.trusted(reach.judged(), &all).into_iter().filter_map(|test| asked(test, &followed, &all));
+        let asked = reach.trusted(reach.judged(), &all).into_iter().filter_map(asked);
         let from_outside = reach.reached_from_outside();
         let is_known = |test: &Judged| !test.why.is_empty() || !from_outside.has(NodeId::new(&test.id).file());
         let judged: Vec<Judged> = asked.filter(is_known).collect();
@@ -165,83 +157,20 @@ pub(super) async fn from_outside(
     tokio::task::spawn_blocking(find).await.unwrap_or_default()
 }
 
-/// The files of which git says whether they differ from a base.
-struct Followed<'a> {
-    project: &'a Project,
-    /// Its root without links.
-    real_root: Option<PathBuf>,
-    code: OnceCell<Code>,
-    /// Files outside of the root, each looked at once: many tests may have one among their inputs.
-    ignored: RefCell<HashMap<PathBuf, bool>>,
-}
-
-impl Followed<'_> {
-    /// Not those outside of the repository, nor those that git ignores. Of a link, git says only to which name it leads.
-    fn has(&self, path: &str) -> bool {
-        let root = &self.project.state.root;
-        let is_target_followed = match (root.join(path).canonicalize(), &self.real_root) {
-            (Ok(real), Some(root)) if real != root.join(path) => self.has_name(root, &real),
-            _ => true,
-        };
-        is_target_followed && self.has_name(root, Path::new(path))
-    }
-
-    fn has_name(&self, root: &Path, path: &Path) -> bool {
-        let path = path.strip_prefix(root).unwrap_or(path);
-        if path.is_absolute() {
-            let is_followed = |top| path.starts_with(top) && !self.ignores(top, path);
-            return repository_around(root).is_none_or(is_followed);
-        }
-        // One that is gone may be one that git ignores.
-        let code = self.code.get_or_init(|| self.project.fingerprints.code(&self.project.state.root, b""));
-        code.follows(path)
-    }
-
-    fn ignores(&self, top: &Path, path: &Path) -> bool {
-        *self.ignored.borrow_mut().entry(path.to_owned()).or_insert_with(|| is_ignored(top, path))
-    }
-}
-
-/// The judgment of a test as it is for a change against a base: an input that changed before it does not count, unless git
-/// can't know. `None`: if nothing else is known of the test, the imports decide.
-fn asked(test: Judged, followed: &Followed<'_>, changed: &BTreeSet<String>) -> Option<Judged> {
+/// The judgment of a test without reasons that are none for a run on demand: files that tests write themselves. `None`: if
+/// nothing else is known of the test, the imports decide.
+fn asked(mut test: Judged) -> Option<Judged> {
     if test.why.is_empty() {
         return Some(test);
     }
-    let root = &followed.project.state.root;
-    let is_asked = |path: &str| {
-        changed.contains(path) || relative(root, Path::new(path)).is_some_and(|path| changed.contains(&path))
-    };
-    let mut why = test.why;
-    why.retain_mut(|reason| {
-        let Reason::Input(why) = reason else { return true };
-        match why {
-            Why::Changed(input) => {
-                // A file that tests write themselves is no change.
-                let is_own = matches!(input.kind, InputKind::File | InputKind::Exists) && input.fingerprint == UNSURE;
-                // Git says nothing of folders, nor of libraries.
-                let is_any = match input.kind {
-                    InputKind::Variable | InputKind::Folder | InputKind::Exists | InputKind::Library => true,
-                    InputKind::Function | InputKind::File | InputKind::Lines | InputKind::Stat => false,
-                    InputKind::Process | InputKind::Network | InputKind::Extension | InputKind::Tracing => false,
-                };
-                (is_any && !is_own) || is_asked(&input.path) || (!is_own && !followed.has(&input.path))
-            }
-            Why::Lines(path) | Why::Configuration(path) => is_asked(path) || !followed.has(path),
-            Why::Stat(files) => {
-                *files = Arc::new(files.iter().filter(|path| is_asked(path)).cloned().collect());
-                !files.is_empty()
-            }
-            // Otherwise the files say how a change of a module reaches a test.
-            Why::Imports(causes) => {
-                let files = causes.files.iter().filter(|path| !followed.has(path)).cloned().collect();
-                *causes = Arc::new(Causes { files, ..**causes });
-                *causes.as_ref() != Causes::default()
-            }
-            Why::Unreadable => false,
-            // No base has another environment.
-            Why::Environment | Why::Unknown(_) => true,
+    test.why.retain(|reason| match reason {
+        Reason::Input(Why::Changed(input)) => {
+            !matches!(input.kind, InputKind::File | InputKind::Exists) || input.fingerprint != UNSURE
         }
+        // Otherwise the files say how a change of a module reaches a test.
+        Reason::Input(Why::Imports(causes)) => **causes != Causes::default(),
+        Reason::Input(Why::Unreadable) => false,
+        _ => true,
     });
-    (!why.is_empty()).then_some(Judged { why, ..test })
+    (!test.why.is_empty()).then_some(test)
 }

@@ -54,14 +54,6 @@ pub(crate) fn repository_around(folder: &Path) -> Option<&Path> {
     folder.ancestors().find(|folder| folder.join(".git").exists())
 }
 
-/// Whether git ignores a file of the repository at `top`, or it is not there.
-pub(crate) fn is_ignored(top: &Path, file: &Path) -> bool {
-    let below = file.to_owned();
-    let mut way = WalkBuilder::new(top);
-    way.hidden(false).require_git(false).filter_entry(move |entry| below.starts_with(entry.path()));
-    !way.build().flatten().any(|entry| entry.path() == file)
-}
-
 /// Whether a path leads to the folder of installed packages, or into it.
 pub(crate) fn is_installed(path: &Path) -> bool {
     path.iter().any(|part| part == "site-packages" || part == "dist-packages")
