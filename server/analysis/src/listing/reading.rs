@@ -14,10 +14,12 @@ pub const LARGEST: u64 = 256 << 20;
 /// Fails if the file can't be read, is no ordinary file, or is larger than [`LARGEST`].
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     // Checked before it is opened: opening a pipe waits for the other end.
-    if !fs::metadata(path)?.is_file() {
+    let data = fs::metadata(path)?;
+    if !data.is_file() {
         return Err(io::Error::other("it is no ordinary file"));
     }
-    let mut content = Vec::new();
+    // One more byte than it has, for the read that finds the end.
+    let mut content = Vec::with_capacity(usize::try_from(data.len().min(LARGEST)).unwrap_or_default() + 1);
     fs::File::open(path)?.take(LARGEST + 1).read_to_end(&mut content)?;
     if content.len() as u64 > LARGEST {
         return Err(io::Error::other(format!("it is larger than {} MiB", LARGEST >> 20)));
