@@ -83,3 +83,26 @@ def test_an_earlier_change_does_not_hide_a_later_one(project: Project) -> None:
     assert project.affected() == {"test_one", "test_two"}
     assert project.run("--affected").returncode == 1
     assert project.affected() == {"test_two"}, "the other one has passed"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("test_new.py", "def test_new(): assert 0\n", {"test_new"}),
+        ("test_b.py", "def test_nothing(): pass\ndef test_more(): assert 0\n", {"test_more"}),
+        (
+            "test_b.py",
+            """import pytest\n@pytest.mark.parametrize("x", [0, 1])\ndef test_nothing(x): assert x\n""",
+            {"test_nothing[0]", "test_nothing[1]"},
+        ),
+    ],
+)
+def test_a_test_that_has_never_run_counts_though_others_have(
+    project: Project, name: str, text: str, expected: set[str]
+) -> None:
+    project.write(name, text)
+    project.git("add", "-A")
+    commit(project)
+    assert project.run("test_a.py").returncode == 0
+    assert expected <= project.affected()
+    assert project.run("--affected").returncode == 1

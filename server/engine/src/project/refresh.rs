@@ -113,6 +113,13 @@ async fn refresh_after(project: &Arc<Project>, hint: &Hint) {
     if !is_collected {
         return;
     }
+    refresh_in_pause(project).await;
+}
+
+/// Brings the inventory up to date for nobody in particular. It waits without the lock, so that a client that asks
+/// meanwhile does not wait for the pause.
+pub(crate) async fn refresh_in_pause(project: &Arc<Project>) {
+    project.wait_for_pause().await;
     if let Err(failure) = refresh(project, false, Purpose::Unasked).await {
         tracing::info!(%failure, "a change could not be collected");
     }
@@ -139,7 +146,7 @@ fn concerns(project: &Project, hint: &Hint) -> bool {
 
 /// Brings the inventory up to date. `force`: collects everything, changed or not.
 ///
-/// If nobody asked and collecting would have effects, the inventory stays as it is.
+/// If the purpose allows no effects and collecting would have some, the inventory stays as it is.
 pub(crate) async fn refresh(project: &Arc<Project>, force: bool, purpose: Purpose) -> Result<(), CollectFailure> {
     match bring_up_to_date(project, force, purpose).await {
         Err(CollectFailure::OnlyWhenAsked { .. }) => Ok(()),
@@ -171,11 +178,7 @@ async fn look_once(project: &Arc<Project>, force: bool, purpose: Purpose) -> Res
         spawn_get_ready(project, found.collected);
         return Ok(true);
     };
-    if purpose == Purpose::Unasked {
-        project.wait_for_pause().await;
-    } else {
-        project.state.wait_idle(REFRESH_DELAY_LIMIT).await;
-    }
+    project.state.wait_idle(REFRESH_DELAY_LIMIT).await;
     let other_arguments = project.renew_settings().await;
     let ground_changed = other_arguments | project.renew_env().0 | project.renew_interpreter(false).await;
     let base = project.pool.newest_session().map(|collected| Arc::clone(&collected.base));

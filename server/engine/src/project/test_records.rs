@@ -358,7 +358,7 @@ pub(crate) enum Reason {
 }
 
 /// Judges every test that has a record, or failed when it ran last; and of the others those that the changes of all that
-/// tests share affect, since the newest record. Blocks.
+/// tests share affect, since the newest record, or, of those that have never run, since any. Blocks.
 pub(crate) fn judge(project: &Project, graph: &ImportGraph, tests: &BTreeSet<String>) -> Vec<Judged> {
     let state = &project.state;
     let all = state.history.inputs().read().unwrap_or_else(|error| {
@@ -402,17 +402,20 @@ pub(crate) fn judge(project: &Project, graph: &ImportGraph, tests: &BTreeSet<Str
         known.insert(id.clone());
         judged.push(Judged { id: id.clone(), why, inputs: inputs.len(), at_ms: *at_ms, asks });
     }
-    let newest = all.tests.iter().max_by_key(|test| test.at_ms);
-    if let Some((changes, reached, _)) = newest.and_then(|test| changes.get(&test.ground)) {
-        // Others may be there, or no longer be skipped, by such a change.
-        let inventory = state.inventory.load();
-        for node in inventory.nodes().filter(|node| !known.contains(&*node.id)) {
-            let file = node.id.split("::").next().unwrap_or_default();
-            let why = test_inputs::reasons_without_record(changes, reached.has(file));
-            if !why.is_empty() {
-                let why = why.into_iter().map(Reason::Input).collect();
-                judged.push(Judged { id: node.id.to_string(), why, inputs: 0, at_ms: 0, asks: Asks::default() });
-            }
+    let newest = all.tests.iter().max_by_key(|test| test.at_ms).and_then(|test| changes.get(&test.ground));
+    let inventory = state.inventory.load();
+    for node in inventory.nodes().filter(|node| !known.contains(&*node.id)) {
+        let file = node.id.split("::").next().unwrap_or_default();
+        let since = |(changes, reached, _): &(GroundChanges, Affected, Affected)| {
+            Some(test_inputs::reasons_without_record(changes, reached.has(file))).filter(|why| !why.is_empty())
+        };
+        // Others may be there, or no longer be skipped, by such a change. No run was of one that has never run, so for it
+        // each counts that had other code.
+        let has_run = outcomes.contains_key(&*node.id);
+        let why = newest.and_then(since).or_else(|| changes.values().find_map(since).filter(|_| !has_run));
+        if let Some(why) = why {
+            let why = why.into_iter().map(Reason::Input).collect();
+            judged.push(Judged { id: node.id.to_string(), why, inputs: 0, at_ms: 0, asks: Asks::default() });
         }
     }
     judged

@@ -165,10 +165,7 @@ pub(crate) fn follow(shared: &Arc<Shared>, project: &Arc<Project>) {
             members(&shared, &project).await;
             if project.state.inventory.load().complete {
                 // Tests that were collected as the root's own now belongs to others, or the other way round.
-                let purpose = crate::processes::worker_protocol::Purpose::Unasked;
-                if let Err(failure) = crate::project::refresh::refresh(&project, false, purpose).await {
-                    tracing::info!(%failure, "the tests outside of nested projects could not be collected");
-                }
+                crate::project::refresh::refresh_in_pause(&project).await;
             }
         }
         #[expect(unreachable_code, reason = "it gives the block its type")]
