@@ -130,12 +130,14 @@ async fn session_hooks_run_once_for_each_run_and_the_status_says_so() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_hangs_while_it_finishes_holds_up_neither_the_run_nor_the_shutdown_for_long() {
     let conftest = "import time\ndef pytest_sessionfinish():\n    while True: time.sleep(0.01)\n";
-    for mode in ["embedded", "subprocess"] {
+    let ends = async |mode| {
         let lab = Lab::resident_in(mode, &[("test_a.py", "def test_1(): pass")]).await;
         lab.project.write("conftest.py", conftest);
         assert_eq!(lab.counts(Order::all()).await, [1, 1, 0, 0, 0]);
         lab.close().await;
-    }
+    };
+    // Both wait for their limits, without any work to do.
+    tokio::join!(ends("embedded"), ends("subprocess"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
