@@ -379,7 +379,7 @@ pub(crate) fn judge(project: &Project, graph: &ImportGraph, tests: &BTreeSet<Str
     let Some(session) = project.pool.newest_session().filter(|_| !all.tests.is_empty()) else { return judged };
     let present = OnDisk::new(state, Surroundings::of(project, &session.base), None);
     let grounds = test_inputs::grounds(&all);
-    let mut changes: HashMap<i64, (GroundChanges, Affected, Affected)> = HashMap::new();
+    let mut changes: BTreeMap<i64, (GroundChanges, Affected, Affected)> = BTreeMap::new();
     let mut known: HashSet<String> = judged.iter().map(|test| test.id.clone()).collect();
     let reads = state.reads().clone();
     for test in &all.tests {
