@@ -92,9 +92,7 @@ def test_an_earlier_change_does_not_hide_a_later_one(project: Project) -> None:
         ("test_b.py", "def test_nothing(): pass\ndef test_more(): assert 0\n", {"test_more"}),
         (
             "test_b.py",
-            "import pytest\n"
-            '@pytest.mark.parametrize("x", [0, 1])\n'
-            "def test_nothing(x): assert x\n",
+            'import pytest\n@pytest.mark.parametrize("x", [0, 1])\ndef test_nothing(x): assert x\n',
             {"test_nothing[0]", "test_nothing[1]"},
         ),
     ],
