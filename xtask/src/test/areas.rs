@@ -81,6 +81,8 @@ fn rust() -> Result<Tally> {
         command.env("PYTEST_LENS_TEST_RECORDING_PYTHON", recording.python());
     }
     command.args(["test", "--workspace", "--no-fail-fast", "--quiet"]);
+    // Most of the engine's tests wait for processes, which leaves a core idle.
+    command.env("RUST_TEST_THREADS", pythons::AT_A_TIME.to_string());
     let (status, output) = process::tee(command)?;
     Ok(Tally::from_cargo(&output).honest(status.success()))
 }
