@@ -174,7 +174,7 @@ pub(crate) fn install(venv: &Venv, wheel: &Path) -> Result<()> {
 pub(crate) fn try_out(wheel: &Path, done: Option<u32>) -> Result<Tally> {
     let root = paths::root();
     let pythons = pythons::PYTHONS.into_iter().filter(|python| Some(*python) != done);
-    let ended = side_by_side(pythons, pythons::AT_A_TIME, |python| {
+    let ended = side_by_side(pythons, |python| {
         let name = format!("3.{python}");
         let Some(interpreter) = pythons::find(python) else {
             return Ok((Tally { skipped: 1, ..Tally::default() }, vec![name, "absent".to_owned(), String::new()]));

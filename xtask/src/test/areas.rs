@@ -1,5 +1,6 @@
 //! The areas of `cargo xtask test`, in the order in which they run: those that fail quickly come first.
 
+use super::side_by_side::AT_A_TIME;
 use super::{Area, Tally, chunks, neovim, pythons, whole};
 use crate::{faults, tidy, wheel};
 use anyhow::{Result, bail};
@@ -82,7 +83,7 @@ fn rust() -> Result<Tally> {
     }
     command.args(["test", "--workspace", "--no-fail-fast", "--quiet"]);
     // Most of the engine's tests wait for processes, which leaves a core idle.
-    command.env("RUST_TEST_THREADS", pythons::AT_A_TIME.to_string());
+    command.env("RUST_TEST_THREADS", AT_A_TIME.to_string());
     let (status, output) = process::tee(command)?;
     Ok(Tally::from_cargo(&output).honest(status.success()))
 }

@@ -10,10 +10,7 @@ use std::cmp::Reverse;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// How many processes run at a time.
-const AT_A_TIME: usize = 3;
-
-/// How many processes run in all. Files differ in the time of a test, so that with one process for each of those at a time
+/// How many processes run in all. Files differ in the time of a test, so that with no more processes than run at a time
 /// the last would run alone for long.
 const CHUNKS: usize = 12;
 
@@ -33,7 +30,7 @@ pub(super) fn pytest(venv: &Venv, dir: &Path, tests: &str) -> Result<Tally> {
     if commands.is_empty() {
         bail!("there is no test file below {}", dir.join(tests).display());
     }
-    let ended = side_by_side(commands, AT_A_TIME, |command| {
+    let ended = side_by_side(commands, |command| {
         let (status, output) = process::capture(command)?;
         println!("{output}");
         Ok(Tally::from_pytest(&process::plain(&output)).honest(status.success()))

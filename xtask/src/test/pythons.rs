@@ -36,9 +36,6 @@ enum Share {
     Elsewhere,
 }
 
-/// How many pairs run at a time: their tests wait for processes about half of the time.
-pub(crate) const AT_A_TIME: usize = 3;
-
 /// One Python with one pytest.
 #[derive(Clone, Copy)]
 struct Pair {
@@ -63,7 +60,7 @@ pub(super) fn run() -> Result<Tally> {
             }
         }
     }
-    let ended = side_by_side(waiting, AT_A_TIME, |(pair, interpreter)| {
+    let ended = side_by_side(waiting, |(pair, interpreter)| {
         let Pair { python, pytest } = pair;
         let share = share(python, pytest, usual);
         let start = Instant::now();

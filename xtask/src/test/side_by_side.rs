@@ -4,13 +4,15 @@ use anyhow::{Result, anyhow};
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
-/// Does the same for each task, so many at a time; the results come in the order in which the tasks end.
+/// How many tasks run at a time: they wait for processes about half of the time.
+pub(crate) const AT_A_TIME: usize = 3;
+
+/// Does the same for each task, [`AT_A_TIME`]; the results come in the order in which the tasks end.
 ///
 /// # Errors
 /// The first one; no further task begins after it in its thread.
 pub(crate) fn side_by_side<T: Send, R: Send>(
     tasks: impl IntoIterator<Item = T>,
-    at_a_time: usize,
     work: impl Fn(T) -> Result<R> + Sync,
 ) -> Result<Vec<R>> {
     let waiting: Mutex<VecDeque<T>> = Mutex::new(tasks.into_iter().collect());
@@ -24,7 +26,7 @@ pub(crate) fn side_by_side<T: Send, R: Send>(
         }
     };
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..at_a_time).map(|_| scope.spawn(go)).collect();
+        let threads: Vec<_> = (0..AT_A_TIME).map(|_| scope.spawn(go)).collect();
         threads
             .into_iter()
             .try_for_each(|thread| thread.join().map_err(|_| anyhow!("a thread of the checks panicked"))?)
@@ -38,14 +40,14 @@ mod tests {
 
     #[test]
     fn every_task_has_its_result() {
-        let mut doubled = side_by_side(1..=9, 3, |number| Ok(number * 2)).unwrap();
+        let mut doubled = side_by_side(1..=9, |number| Ok(number * 2)).unwrap();
         doubled.sort_unstable();
         assert_eq!(doubled, [2, 4, 6, 8, 10, 12, 14, 16, 18]);
     }
 
     #[test]
     fn a_broken_task_breaks_the_whole() {
-        let result = side_by_side([1, 2, 3], 2, |number| if number == 2 { Err(anyhow!("broken")) } else { Ok(()) });
+        let result = side_by_side([1, 2, 3], |number| if number == 2 { Err(anyhow!("broken")) } else { Ok(()) });
         assert_eq!(result.unwrap_err().to_string(), "broken");
     }
 }

@@ -11,7 +11,7 @@ use pytest_lens_protocol::{ImpactReason, NodeId, ReachedFile, Response, TestImpa
 use crate::model::impact::{Impact, Kind, kind};
 use crate::model::import_graph::relative;
 use crate::model::scope::is_within;
-use crate::model::test_inputs::{Causes, UNSURE, Why};
+use crate::model::test_inputs::{Causes, Why, is_own};
 use crate::project::Project;
 use crate::project::reach::Reach;
 use crate::project::test_records::{Judged, Reason};
@@ -164,9 +164,7 @@ fn asked(mut test: Judged) -> Option<Judged> {
         return Some(test);
     }
     test.why.retain(|reason| match reason {
-        Reason::Input(Why::Changed(input)) => {
-            !matches!(input.kind, InputKind::File | InputKind::Exists) || input.fingerprint != UNSURE
-        }
+        Reason::Input(Why::Changed(input)) => !is_own(input.kind, input.fingerprint),
         // Otherwise the files say how a change of a module reaches a test.
         Reason::Input(Why::Imports(causes)) => **causes != Causes::default(),
         Reason::Input(Why::Unreadable) => false,

@@ -21,6 +21,11 @@ const MODULE: &str = "<module>";
 /// The fingerprint of something that may have changed while tests used it: it equals no other.
 pub(crate) const UNSURE: Fingerprint = Fingerprint::MAX;
 
+/// Whether an input that differs from its fingerprint is a file that tests write themselves, which is no change.
+pub(crate) fn is_own(kind: InputKind, fingerprint: Fingerprint) -> bool {
+    matches!(kind, InputKind::File | InputKind::Exists) && fingerprint == UNSURE
+}
+
 /// The state of a project that all tests of a run share.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Ground {
@@ -216,7 +221,7 @@ pub(crate) fn compare(ground: &Ground, present: &dyn Present) -> GroundChanges {
                 if fingerprint_of(present, &used) != *fingerprint {
                     match kind {
                         // Tests write it themselves.
-                        InputKind::File | InputKind::Exists if *fingerprint == UNSURE => {}
+                        _ if is_own(kind, *fingerprint) => {}
                         InputKind::File => drop(causes.files.insert(path.clone())),
                         _ => causes.has_others = true,
                     }

@@ -411,9 +411,8 @@ pub(crate) fn judge(project: &Project, graph: &ImportGraph, tests: &BTreeSet<Str
         };
         // Others may be there, or no longer be skipped, by such a change. No run was of one that has never run, so for it
         // each counts that had other code.
-        let has_run = outcomes.contains_key(&*node.id);
-        let why = newest.and_then(since).or_else(|| changes.values().find_map(since).filter(|_| !has_run));
-        if let Some(why) = why {
+        let further = changes.values().filter(|_| !outcomes.contains_key(&*node.id));
+        if let Some(why) = newest.into_iter().chain(further).find_map(since) {
             let why = why.into_iter().map(Reason::Input).collect();
             judged.push(Judged { id: node.id.to_string(), why, inputs: 0, at_ms: 0, asks: Asks::default() });
         }
