@@ -136,6 +136,32 @@ class VerdictBuilder:
 
         `ms`: the time that it took, by our own clock.
         """
+        verdict = self._usual_verdict(crash, ms)
+        if verdict is None:
+            verdict = self._any_verdict(item, crash, ms)
+        self._new_attempt()
+        return verdict
+
+    def _usual_verdict(self, crash: BaseException | None, ms: float) -> Message | None:
+        """The verdict of a test that passed and of which there is nothing else to say."""
+        if crash is not None or self._failed is not None or self._subtests or self._whole:
+            return None
+        if self._has_unusual_status or self._has_durations or tuple(self._reports) != _PHASES:
+            return None
+        for report in self._reports.values():
+            if report.outcome != "passed" or report.sections or hasattr(report, "wasxfail"):
+                return None
+        return {"outcome": "passed", "ms": self._duration(ms)}
+
+    def _duration(self, ms: float) -> float:
+        """The time that the test took, in milliseconds; `ms`: by our own clock."""
+        durations = [getattr(report, "duration", None) or 0.0 for report in self._reports.values()]
+        total = sum(durations) * 1000
+        # A test may have stopped the clocks that pytest reads.
+        is_true = 0.0 <= total <= ms and not (durations and 0.0 in durations)
+        return round(total if is_true else ms, 3)
+
+    def _any_verdict(self, item: Any, crash: BaseException | None, ms: float) -> Message:
         if self._failed is not None and not self._has_failed():
             self._reports, self._subtests, self._logged, self._subtest_details = self._failed
         verdict = self._verdict()
@@ -146,11 +172,7 @@ class VerdictBuilder:
                 verdict.update(failure_traceback.describe(item, crash.__traceback__, self._root))
             except BaseException:  # as above
                 pass
-        durations = [getattr(report, "duration", None) or 0.0 for report in self._reports.values()]
-        total = sum(durations) * 1000
-        # A test may have stopped the clocks that pytest reads.
-        is_true = 0.0 <= total <= ms and not (durations and 0.0 in durations)
-        verdict["ms"] = round(total if is_true else ms, 3)
+        verdict["ms"] = self._duration(ms)
         if self._has_durations:
             verdict["phase_durations"] = self._durations()
         verdict.update(self._captured())
@@ -170,7 +192,6 @@ class VerdictBuilder:
             verdict["statuses"] = self._shown_before(crash)
         elif self._has_unusual_status and crash is None:
             verdict["statuses"] = self._statuses
-        self._new_attempt()
         return verdict
 
     def _shown_before(self, crash: BaseException) -> list[Message]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
@@ -33,6 +33,7 @@ from . import (
     arguments,
     artifacts_fixture,
     code_cache,
+    hook_wrapper,
     output_options,
     prestarted,
     pytest_prebuild,
@@ -243,14 +244,16 @@ class LensPlugin:
 
     # Running
 
-    @pytest.hookimpl(hookwrapper=True)
-    def pytest_runtest_makereport(self, item: Any, call: Any) -> Iterator[None]:
-        outcome: Any = yield
-        kind, _, trace = outcome.excinfo or (None, None, None)
-        if kind is not None and not issubclass(kind, ENDINGS) and not is_a_hooks(trace):
-            outcome.force_result(unshowable(item, call, kind))
-        if outcome.excinfo is None:
-            self._verdicts.note_exception(item, call, outcome.get_result())
+    @hook_wrapper.wraps
+    def pytest_runtest_makereport(self, item: Any, call: Any) -> Generator[None, Any, Any]:
+        try:
+            report = yield
+        except BaseException as error:
+            if issubclass(type(error), ENDINGS) or is_a_hooks(error.__traceback__):
+                raise
+            report = unshowable(item, call, type(error))
+        self._verdicts.note_exception(item, call, report)
+        return report
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_timeout_set_timer(self, item: Any, settings: Any) -> bool | None:

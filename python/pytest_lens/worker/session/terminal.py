@@ -16,6 +16,17 @@ from collections.abc import Iterator
 from typing import Any
 
 
+def _show_no_progress(reporter: Any) -> None:
+    """Nobody sees the file of each test and the share of those that have run: do not compute them.
+
+    For a test that does nothing that takes as long as all that this worker adds to it.
+    """
+    for name in ("showfspath", "_show_progress_info"):
+        if hasattr(reporter, name):
+            with contextlib.suppress(AttributeError):  # another plugin's reporter
+                setattr(reporter, name, False)
+
+
 class TerminalStream(io.TextIOBase):
     """A stream without a descriptor: if a test closed one, another file could get its number."""
 
@@ -47,6 +58,7 @@ class TerminalStream(io.TextIOBase):
                 self._heading = []
         else:
             writer.hasmarkup = False
+            _show_no_progress(reporter)
         writer._file = self
 
     @contextlib.contextmanager
