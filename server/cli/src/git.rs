@@ -85,6 +85,12 @@ pub(crate) fn base(root: &Path, base: &str) -> Result<Base, Failure> {
     Ok(Base { top, since, commit: commit.as_deref().map(text) })
 }
 
+/// Whether git follows a file of the repository around a folder, which may be deleted.
+pub(crate) fn is_known(root: &Path, file: &Path) -> bool {
+    let listed = ask(root, &["ls-files", "--error-unmatch", "--", &file.to_string_lossy()]);
+    listed.is_ok_and(|answer| answer.is_ok())
+}
+
 /// Adds the files below the top of a repository that differ from a commit; all of them if there is none.
 fn collect(top: &Path, commit: Option<&str>, files: &mut BTreeSet<PathBuf>) -> Result<(), Failure> {
     let tracked = match commit {

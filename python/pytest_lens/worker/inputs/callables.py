@@ -6,6 +6,8 @@ import functools
 from types import CodeType, FunctionType, MethodType
 from typing import Any
 
+# Special methods whose calls are seen as those of their class or object.
+_CALLED = ("__init__", "__new__", "__call__", "__class_getitem__", "__init_subclass__")
 CACHED = type(functools.lru_cache(lambda: None))
 
 
@@ -17,6 +19,25 @@ def is_cached(function: Any) -> bool:
         return True
     # The wrapper may be a library's cache.
     return type(function) is FunctionType and "__wrapped__" in vars(function)
+
+
+def is_implicit(code: CodeType, frame: Any) -> bool:
+    """Whether a function that begins to execute may be executed without a call in the source.
+
+    It is a property's, or a special method: of an operator, a format or an attribute.
+    """
+    name = code.co_name
+    if name.startswith("__") and name.endswith("__"):
+        return name not in _CALLED
+    if not code.co_argcount:
+        return False
+    owner = type(frame.f_locals.get(code.co_varnames[0]))
+    for base in type.__getattribute__(owner, "__mro__"):
+        held = type.__getattribute__(base, "__dict__").get(name)
+        if held is not None:
+            plain = (FunctionType, staticmethod, classmethod)
+            return type(held) not in plain and hasattr(type(held), "__get__")
+    return False
 
 
 def codes_of(function: Any) -> list[CodeType]:

@@ -7,8 +7,9 @@ again takes as long as a dozen notifications, and `restart_events` arms those of
 
 The calls between functions serve tests that find a result which an earlier test in the process
 left: they depend on what made it. A function's caller is the project's next frame on the stack, at
-its first call in a test, and at later ones as long as they show further callers. Besides, each
-place of a call is looked at once, one that calls caches more often. A test's own function is rarely
+its first call in a test, and at later ones as long as they show further callers; those of
+properties and operators, of which no event says the caller, at up to sixteen. Besides, each place
+of a call is looked at once, one that calls caches more often. A test's own function is rarely
 executed twice: of its calls only those of caches count, and if it is executed again, it has called
 all that its first test used. `named` links results that code finds by a name alone.
 
@@ -45,7 +46,10 @@ _WITHOUT_CODE = frozenset(
     )
 )
 # Names by which code asks for line numbers.
-_LINE_NAMES = frozenset(("f_lineno", "tb_lineno", "co_firstlineno", "co_lines", "co_positions"))
+_LINE_NAMES = frozenset(
+    ("f_lineno", "tb_lineno", "co_firstlineno", "co_lines", "co_positions")
+    + ("lineno", "end_lineno", "getlineno", "reportinfo")
+)
 # Names by which code asks for a file's existence, size or time, which raises no audit event.
 _STAT_NAMES = frozenset(
     ("stat", "lstat", "access", "exists", "lexists", "samefile", "getsize", "readlink")
@@ -65,6 +69,13 @@ _STARTERS = {
     "spawnv_passfds": "/multiprocessing/util.py",
     "connect_to_new_process": "/multiprocessing/forkserver.py",
 }
+# Functions of libraries that look for what a dotted name means: the end of their path, and the
+# argument.
+_RESOLVERS = {
+    "BaseConfigurator.resolve": ("/logging/config.py", "s"),
+    "resolve": ("/_pytest/monkeypatch.py", "name"),
+}
+_RESOLVER_NAME = "resolve"
 # A code object's flags of generators and coroutines: an earlier test may have begun them.
 _RESUMED = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 # The number of calls in a test after which a function is disarmed.
@@ -111,6 +122,10 @@ class Executed:
         self._disarmed: set[int] = set()
         # By id, how many calls after a test's first one are still looked at for another caller.
         self._looks: dict[int, int] = {}
+        # Those that code executes without calling them: no event of a call names their callers.
+        self._implicit: set[int] = set()
+        # Those of them that were disarmed in this test: how many functions were executed before.
+        self._blind: dict[int, int] = {}
         # By id, the places from which such calls came.
         self._seen: dict[int, set[tuple[int, int]]] = {}
         # Those that get a name, by id, with the calls of the present test: see `named.asked_name`.
@@ -126,6 +141,8 @@ class Executed:
         self._watched: dict[int, Callable[[Any], None]] = {}
         # Called with what `__import__` is asked for, and the frame.
         self.on_import: Callable[[object, Any], None] | None = None
+        # The same with a dotted name that a library looks for.
+        self.on_resolve: Callable[[object, Any], None] | None = None
         # Functions that were named by a call and not executed yet: code object, callers.
         self._pending: dict[int, tuple[CodeType, set[int]]] = {}
         self._arm: Any = None
@@ -150,6 +167,7 @@ class Executed:
         caller_of, calls_of = self._callers.get, self._now.get
         now, disarmed, callers = self._now, self._disarmed, self._callers
         looks, looks_left, look = self._looks, self._looks.get, self._look_again
+        implicit, blind = self._implicit, self._blind
         places: dict[tuple[int, int], int] = {}
         path_of, dynamic_import = self._paths.get, builtins.__import__
 
@@ -166,8 +184,12 @@ class Executed:
                 if left:
                     looks[key] = left - 1
                     look(key)
+                elif key in implicit:
+                    look(key)
                 return None
             disarmed.add(key)
+            if key in implicit:
+                blind.setdefault(key, len(now))
             return disable
 
         def thrown(code: CodeType, _offset: int, _exception: object) -> None:
@@ -178,6 +200,10 @@ class Executed:
         def first_executed(code: CodeType, _offset: int) -> Any:
             # Most of it is a library's.
             if path_of(code.co_filename, "") is None and code.co_name not in _STARTERS:
+                if code.co_name == _RESOLVER_NAME:
+                    self._watch_resolver(code, getframe(1))
+                elif code.co_filename[:1] == "<" and self.outer is not None:
+                    self._executes_text(code, getframe(1))
                 return disable
             key = identity(code)
             if key in known:
@@ -186,6 +212,8 @@ class Executed:
                 note(key)
                 return None
             if self._number(code):
+                if not code.co_filename.endswith(".py") and self.outer is not None:
+                    self._executes_text(code, getframe(1))
                 if code.co_name in named.GETTERS:
                     self._getters[key] = 0
                 self._link(code, getframe(1))
@@ -254,6 +282,34 @@ class Executed:
         self._watched[identity(code)] = callback
         monitoring.set_local_events(self._tools[1], code, monitoring.events.PY_START)
 
+    def _watch_resolver(self, code: CodeType, frame: Any) -> None:
+        """A function of a library is executed for the first time that may be a resolver."""
+        path, argument = _RESOLVERS.get(code.co_qualname, ("", ""))  # type: ignore[attr-defined]
+        if not path or not code.co_filename.endswith(path):
+            return
+
+        def resolves(frame: Any) -> None:
+            if self.on_resolve is not None:
+                self.on_resolve(frame.f_locals.get(argument), frame)
+
+        monitoring: Any = sys.monitoring  # type: ignore[attr-defined]
+        self._watched[identity(code)] = resolves
+        monitoring.set_local_events(self._tools[1], code, monitoring.events.PY_START)
+        resolves(frame)
+
+    def _executes_text(self, code: CodeType, frame: Any) -> None:
+        """Code is executed that is no source's: an example of a text, say. No event shows imports
+        of modules that are loaded.
+        """
+        if self.on_import is None or code.co_filename.startswith("<frozen "):
+            return
+        modules = [name for name in code.co_names if name in sys.modules]
+        for name in modules:
+            self.on_import(name, frame)
+            for inner in code.co_names:
+                if f"{name}.{inner}" in sys.modules:
+                    self.on_import(f"{name}.{inner}", frame)
+
     def take(self) -> set[int]:
         """The inputs that were executed since the last call; from now on each is noted again."""
         if not self._now and not self._disarmed and not any(self._getters.values()):
@@ -265,6 +321,9 @@ class Executed:
             self._getters[key] = 0
         for _ in map(self._now.pop, taken):
             pass
+        for key, before in list(self._blind.items()):
+            self._note_later_callers(key, taken[before:])
+        self._blind.clear()
         found: set[int] = set().union(*map(self._inputs.__getitem__, (*taken, *getters)))
         for key in self._own.intersection(taken):
             self.own_taken.add(self._inputs[key][0])
@@ -273,6 +332,13 @@ class Executed:
         for key in disarmed:
             self._arm(self._codes[self._known[key]])
         return found
+
+    def _note_later_callers(self, key: int, later: list[int]) -> None:
+        """Functions that a test executed after nobody saw this one's calls any more may call it."""
+        number = self._known[key]
+        for caller in later:
+            if caller in self._callers and caller not in self._own:
+                self._note_call(self._callers[caller] << _ID_BITS | number)
 
     def add_names_of_own(self, names: set[str]) -> None:
         """Names in the parameters of the present test, by which its function may find results."""
@@ -395,6 +461,8 @@ class Executed:
         """Link a function to what it may find without calling anything."""
         number = self._known[identity(code)]
         with contextlib.suppress(Exception):  # it would be raised in the project's code
+            if callables.is_implicit(code, frame):
+                self._implicit.add(identity(code))
             names = named.names_in(code)
             self._named.add(code, names, number, frame)
             if code.co_name == "<module>" and self.outer is not None:

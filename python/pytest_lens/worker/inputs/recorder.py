@@ -53,6 +53,7 @@ _WATCHED = (
     "import",
     "exec",
     "ctypes.dlopen",
+    "pickle.find_class",
     *existence.GLOBS,
     *_PROCESSES,
     *_NETWORK,
@@ -64,8 +65,10 @@ _EXTENSIONS = (".so", ".pyd", ".dylib")
 class Inputs:
     """Records what the tests of one process depend on, once it was started."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, cache: str) -> None:
+        """`cache`: the folder for compiled sources."""
         self._root = os.path.join(root, "")
+        self._own = (own_code.FOLDER, os.path.join(cache, ""))
         self._nodes = Nodes()
         self._executed = Executed(self._nodes, self._locate)
         self._imports = Imports(self._locate, self._use)
@@ -103,6 +106,7 @@ class Inputs:
         variables.watch(self._variable)
         existence.watch(self._executed.watch, self._looked_for)
         self._executed.on_import = self._asked
+        self._executed.on_resolve = self._resolved
         for function in BY_NAME:
             self._executed.watch(function, self._asked_by_library)
         self._executed.watch(linecache.getlines, self._read_line)
@@ -287,6 +291,13 @@ class Inputs:
         arguments = frame.f_locals
         self._asked(arguments.get("name"), frame.f_back, arguments.get("package"))
 
+    def _resolved(self, name: object, frame: Any) -> None:
+        """A library looks for what a dotted name means: modules, then what is in them."""
+        if isinstance(name, str):
+            for module in (name[:end] for end in _ends_of_parts(name)):
+                if module in sys.modules:
+                    self._asked(module, frame)
+
     def _imported(self, name: str) -> None:
         """A module that is not loaded is about to be imported, perhaps by the project."""
         frame: Any = sys._getframe(1)
@@ -322,6 +333,8 @@ class Inputs:
         if event in _PROCESSES:
             if self._item is not None or self._starts_project_code(event, args):
                 self._note(PROCESS)
+        elif event == "pickle.find_class":
+            self._asked(args[0], sys._getframe(1))
         elif event == "exec":
             self._libraries.loaded(getattr(args[0], "co_filename", None))
         elif event in _NETWORK:
@@ -378,7 +391,7 @@ class Inputs:
         """A file that is not the project's is read: an installed package may have data."""
         if kind != "file" or not site_paths.is_third_party(path):
             return
-        if site_paths.is_cached_bytecode(path) or path.startswith(own_code.FOLDER):
+        if site_paths.is_cached_bytecode(path) or path.startswith(self._own):
             return
         if readers.reader(not file_reads.is_executed(path)) == "project":
             self._note(("library", os.path.dirname(path), os.path.basename(path)), depth=3)
@@ -402,7 +415,7 @@ class Inputs:
 
     def _locate_any(self, path: str) -> str | None:
         """A file's path, relative if it is below the root; None if it can't change."""
-        if site_paths.is_cached_bytecode(path) or path.startswith(own_code.FOLDER):
+        if site_paths.is_cached_bytecode(path) or path.startswith(self._own):
             return None
         if not file_reads.is_of_project(path):
             return None
@@ -436,6 +449,11 @@ _IMPORTERS = frozenset(
     )
 )
 _TEMPORARY = os.path.join(tempfile.gettempdir(), "")
+
+
+def _ends_of_parts(name: str) -> list[int]:
+    """Where the parts of a dotted name end."""
+    return [at for at, letter in enumerate(name) if letter == "."] + [len(name)]
 
 
 def _own_code(item: Any) -> int | None:

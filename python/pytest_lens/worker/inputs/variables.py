@@ -16,9 +16,9 @@ from .unaudited import identity
 # Stands for the names of all variables.
 ALL = "*"
 
-# pytest and this worker set the first two themselves. A change of the others affects all tests in
+# pytest and this worker set the first ones themselves. A change of the others affects all tests in
 # any case: `READ_BY_C` of the engine's `test_records.rs`.
-_UNWATCHED = ("PYTEST_", "LENS_", "PYTHON", "LANG", "LC_", "TZ", "TMP", "TEMP")
+_UNWATCHED = ("PYTEST_", "PYTHON", "LANG", "LC_", "TZ", "TMP", "TEMP")
 # They read all variables, to restore or pass them on.
 _COPIERS = ("/unittest/mock.py", "/subprocess.py")
 # The globals of the methods of `os.environ`, by identity: its own, and those of its base class.

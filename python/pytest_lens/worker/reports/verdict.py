@@ -227,6 +227,9 @@ class VerdictBuilder:
         setup, call, teardown = (self._reports.get(when) for when in ("setup", "call", "teardown"))
         phase = self._deciding_phase()
         main = _judge(self._reports[phase])
+        if phase == "setup" and main["outcome"] == "passed":
+            # pytest counts it as no test, either.
+            main = {"outcome": "not_run", "message": "only its set-up ran, as with `--setup-only`"}
         if main["outcome"] in ("failed", "error"):
             main["phase"] = phase if phase in _PHASES else "call"
             main.update(self._logged[phase])

@@ -30,7 +30,7 @@ from .pytest_prebuild import PrebuiltConfig
 def run(worker: Worker, config: PrebuiltConfig) -> NoReturn:
     """Run the session that `worker` describes, and end the process."""
     if worker.options.record:
-        worker.inputs = Inputs(worker.root)
+        worker.inputs = Inputs(worker.root, worker.boot.cache_dir)
     if worker.options.timings:
         worker.timer = Timer(worker.root)
         worker.timer.start_collection()

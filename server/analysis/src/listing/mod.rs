@@ -13,7 +13,7 @@ pub use nested::{
 };
 pub use reading::{LARGEST, read as read_file, read_text};
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use rayon::prelude::*;
@@ -41,6 +41,14 @@ pub struct StaticFile {
 /// Lists the files that pytest would collect in `root` (an absolute path), with their tests.
 pub fn list(root: &Path, settings: &PytestSettings) -> Vec<StaticFile> {
     walk::files(root, settings).into_par_iter().map(|file| read(root, settings, &file)).collect()
+}
+
+/// The files and folders below `root` (an absolute path) to which the configuration restricts a collection without
+/// arguments, relative to it; `None` if it starts from `root` itself. Reads the disk where `testpaths` has patterns.
+pub fn restricted_to(root: &Path, settings: &PytestSettings) -> Option<Vec<String>> {
+    let starts = walk::starts(root, settings);
+    let relative = |path: &PathBuf| path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned();
+    (starts != [root]).then(|| starts.iter().map(relative).collect())
 }
 
 fn read(root: &Path, settings: &PytestSettings, file: &walk::Found) -> StaticFile {

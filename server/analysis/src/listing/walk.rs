@@ -46,31 +46,35 @@ pub(super) struct Walk<'s> {
     ignored_globs: Vec<String>,
 }
 
+/// The paths from which a collection without arguments starts, without those below others: the root, if the
+/// configuration names none.
+pub(super) fn starts(root: &Path, settings: &PytestSettings) -> Vec<PathBuf> {
+    let paths = &settings.options.paths;
+    let mut starts: Vec<PathBuf> = if !paths.is_empty() {
+        let paths = paths.iter().map(|path| normal(&root.join(path.split("::").next().unwrap_or(path))));
+        paths.filter(|path| path.exists()).collect()
+    } else if settings.rootdir == root {
+        let patterns = settings.testpaths.iter();
+        patterns.flat_map(|pattern| glob(root, pattern)).map(|path| normal(&path)).collect()
+    } else {
+        // `testpaths` counts only for a run in the rootdir.
+        Vec::new()
+    };
+    if starts.is_empty() {
+        starts.push(root.to_owned());
+    }
+    without_overlaps(starts)
+}
+
 impl<'s> Walk<'s> {
     pub(super) fn new(root: &Path, settings: &'s PytestSettings) -> Self {
         let options = &settings.options;
         let absolute =
             |paths: &[String]| -> Vec<PathBuf> { paths.iter().map(|path| normal(&root.join(path))).collect() };
-        let mut initial: Vec<PathBuf> = if !options.paths.is_empty() {
-            let paths = options.paths.iter();
-            paths
-                .map(|path| normal(&root.join(path.split("::").next().unwrap_or(path))))
-                .filter(|path| path.exists())
-                .collect()
-        } else if settings.rootdir == root {
-            let patterns = settings.testpaths.iter();
-            patterns.flat_map(|pattern| glob(root, pattern)).map(|path| normal(&path)).collect()
-        } else {
-            // `testpaths` counts only for a run in the rootdir.
-            Vec::new()
-        };
-        if initial.is_empty() {
-            initial.push(root.to_owned());
-        }
         Self {
             settings,
             nested: settings.nested.left_out().map(|path| root.join(path)).collect(),
-            initial: without_overlaps(initial),
+            initial: starts(root, settings),
             ignored: absolute(&options.ignore),
             ignored_globs: absolute(&options.ignore_glob)
                 .into_iter()

@@ -151,7 +151,8 @@ fn words_for_pytest(written: &[OsString]) -> Result<Vec<OsString>, String> {
                 words.push(word.clone());
                 words.extend(left.by_ref().cloned());
             }
-            "--root" => {
+            // pytest prints in its own way.
+            "--root" | "--reporter" => {
                 if !text.contains('=') {
                     left.next();
                 }

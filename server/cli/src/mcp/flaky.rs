@@ -5,6 +5,7 @@ use pytest_lens_protocol::{ErrorCode, Hint, Outcome, Request, Response};
 use super::arguments::IsItFlaky;
 use super::workplace::{Workplace, unknown};
 use crate::failure::Failure;
+use crate::options::selectors;
 use crate::terminal::text::count_of;
 
 /// Tests in one answer.
@@ -19,6 +20,15 @@ pub(super) async fn is_it_flaky(workplace: &Workplace, given: IsItFlaky) -> Resu
         other => return Err(Failure::of_response(other)),
     };
     let Some(id) = given.id else { return Ok(all(&flaky, &unstable, tracked)) };
+    let ids = selectors::node_ids(&workplace.root, std::slice::from_ref(&id))?;
+    let Some(id) = ids.into_iter().find(|id| id.contains("::")) else {
+        return Err(Failure::usage(format!("`{id}` is no test: give a node id such as `tests/test_a.py::test_b`")));
+    };
+    let cases: Vec<&Hint> =
+        flaky.iter().chain(&unstable).filter(|hint| hint.id != id && selectors::covers(&id, &hint.id)).collect();
+    if !cases.is_empty() {
+        return Ok(cases.into_iter().take(MOST).map(|hint| format!("{}\n", verdict(hint))).collect());
+    }
     if let Some(hint) = flaky.iter().chain(&unstable).find(|hint| hint.id == id) {
         return Ok(format!("{}\n", verdict(hint)));
     }
@@ -63,11 +73,11 @@ fn verdict(hint: &Hint) -> String {
         ("SUSPECTED", "passed and failed, but only across changes of code")
     };
     format!(
-        "{word}: {} {evidence}: failed in {:.0}% of {}, {} flips; last outcomes: {}",
+        "{word}: {} {evidence}: failed in {:.0}% of {}, {}; last outcomes: {}",
         hint.id,
         hint.failure_rate * 100.0,
         count_of(hint.total_runs as usize, "run"),
-        hint.flips,
+        count_of(hint.flips as usize, "flip"),
         letters(&hint.recent_outcomes)
     )
 }

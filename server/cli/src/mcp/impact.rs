@@ -1,10 +1,14 @@
 //! `impact`: the tests that a change can reach, and the way to them.
 
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
 use super::arguments::Impact;
 use super::workplace::Workplace;
 use crate::engine::inventory::inventory;
 use crate::failure::Failure;
-use crate::git::Changes;
+use crate::git::{self, Changes};
+use crate::options::selectors;
 use crate::run::affected::{Reach, broken, by_file, reach, reach_of, way};
 use crate::terminal::agent::verdict::some_of;
 use crate::terminal::text::count_of;
@@ -23,22 +27,44 @@ pub(super) async fn impact(workplace: &Workplace, given: Impact) -> Result<Strin
         reach(client, root, &given.base.unwrap_or_default()).await?
     } else {
         // A deleted file counts, too.
-        let files = given.paths.iter().map(|path| root.join(path)).collect();
+        let files = files(root, &given.paths)?;
         reach_of(client, root, || Ok(Changes { since: "the last commit".into(), files })).await?
     };
+    let is_named = !given.paths.is_empty();
     let known: Vec<String> = inventory(client).await?.into_iter().map(|node| node.node_id).collect();
     let broken = broken(client, root).await?;
     let changed: Vec<String> =
         reach.changes.files.iter().map(|path| path.strip_prefix(root).unwrap_or(path).display().to_string()).collect();
-    Ok(text(reach, &known, &broken, &changed))
+    Ok(text(reach, &known, &broken, &changed, is_named))
+}
+
+/// The files that an agent names. Deleted ones count, too, if git knows them.
+fn files(root: &Path, paths: &[String]) -> Result<BTreeSet<PathBuf>, Failure> {
+    let file = |path: &String| {
+        let plain = selectors::tidy(Path::new(path)).map(|plain| root.join(plain));
+        let refused =
+            |why: &str| Failure::usage(format!("`{path}` {why}: give files, relative to `{}`", root.display()));
+        match plain {
+            _ if path.trim().is_empty() => Err(Failure::usage("a path is empty: give files, or leave out `paths`")),
+            _ if path.contains("::") => Err(refused("is a test")),
+            Some(plain) if !plain.starts_with(root) => Err(refused("lies outside of the project")),
+            None => Err(refused("lies outside of the project")),
+            Some(plain) if plain.is_dir() => Err(refused("is a folder")),
+            Some(plain) if plain.exists() || git::is_known(root, &plain) => Ok(plain),
+            Some(_) => Err(Failure::usage(selectors::not_found(root, path))),
+        }
+    };
+    paths.iter().map(file).collect()
 }
 
 /// `known`: every test; `broken`: files that could not be collected.
-fn text(mut reach: Reach, known: &[String], broken: &[String], changed: &[String]) -> String {
+/// `is_named`: the agent has named the files, which may be as they were.
+fn text(mut reach: Reach, known: &[String], broken: &[String], changed: &[String], is_named: bool) -> String {
     let of = if changed.is_empty() {
         return format!("NO IMPACT: no file changed since {}\n", reach.changes.since);
     } else {
-        format!("{} ({})", count_of(changed.len(), "changed file"), some_of(changed))
+        let thing = if is_named { "file" } else { "changed file" };
+        format!("{} ({})", count_of(changed.len(), thing), some_of(changed))
     };
     // The question is about the change, not about what to run.
     reach.tests.retain(|test| test.reason.as_ref().is_none_or(|reason| reason.kind != "not_passed"));
@@ -49,7 +75,10 @@ fn text(mut reach: Reach, known: &[String], broken: &[String], changed: &[String
         return format!("ALL {} may be reached by {of}: {}\n", count_of(count, "test"), way(&reach.everything));
     }
     if files.is_empty() {
-        return format!("NO IMPACT: none of {} is reached by {of}\n", count_of(known.len(), "test"));
+        // Inputs are compared with those of the last pass.
+        let as_now =
+            if is_named { ": no test uses it as it is now, or it has not changed since these passed" } else { "" };
+        return format!("NO IMPACT: none of {} is reached by {of}{as_now}\n", count_of(known.len(), "test"));
     }
     let mut text = format!("{count} of {} may be reached by {of}:\n", count_of(known.len(), "test"));
     for (file, tests) in files.iter().take(MOST) {
@@ -84,7 +113,7 @@ mod tests {
             let (changes, files) = (Changes { since: "`main`".into(), files: Default::default() }, files.into_iter());
             let reach =
                 Reach { changes, everything: owned(everything), files: files.collect(), tests: tests.to_owned() };
-            text(reach, &known, &[], &owned(changed))
+            text(reach, &known, &[], &owned(changed), false)
         };
         let way = ["a.py", "core.py"];
         let texts = [

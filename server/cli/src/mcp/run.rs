@@ -1,5 +1,6 @@
 //! `run_tests`: one run, from its request to its verdict. It ends with the call that requested it.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -36,12 +37,27 @@ pub(super) struct Wanted {
     pub time_limit: u64,
 }
 
-/// Runs tests and writes the answer.
+/// Runs tests and writes the answer. The report of the last run is that of this one, whatever becomes of it.
 pub(super) async fn run_tests(
     workplace: &Workplace,
     given: RunTests,
     context: &RequestContext<RoleServer>,
 ) -> Result<String, Failure> {
+    let ran = run(workplace, given, context).await;
+    workplace.set_last_report(match &ran {
+        Ok((text, layout)) => format!("{text}{layout}"),
+        Err(Failure::Message { sentence, .. } | Failure::Help(sentence)) => format!("NO TESTS RAN: {sentence}\n"),
+        Err(Failure::Pipe) => "NO TESTS RAN: the client has gone\n".to_owned(),
+    });
+    ran.map(|(text, _)| text)
+}
+
+/// The answer, and the rest of the report in pytest's layout.
+async fn run(
+    workplace: &Workplace,
+    given: RunTests,
+    context: &RequestContext<RoleServer>,
+) -> Result<(String, String), Failure> {
     let root = &workplace.root;
     let wanted = wanted(workplace, &given)?;
     let project = workplace.project().await?;
@@ -54,20 +70,20 @@ pub(super) async fn run_tests(
         let selected = tokio::select! {
             reason = interruption(workplace, context, deadline, wanted.time_limit) => {
                 let facts = Facts::of(&Report::new(root, wanted.ids.clone()), reason, Vec::new());
-                return Ok(answer(&Report::new(root, wanted.ids), root, &facts, &Remarks::default()));
+                return Ok((answer(&Report::new(root, wanted.ids), root, &facts, &Remarks::default()), String::new()));
             }
             selected = select(&project.client, root, &given, &wanted.ids) => selected?,
         };
         let selected = match selected {
             Ok(selected) => selected,
-            Err(nothing) => return Ok(format!("NO TESTS RAN: {nothing}\n")),
+            Err(nothing) => return Ok((format!("NO TESTS RAN: {nothing}\n"), String::new())),
         };
         let mut report = Report::new(root, selected.requested.clone());
         if given.affected {
             report.select(selected.ids.clone());
         }
         let wanted = Wanted { ids: selected.ids.clone(), ..wanted.clone() };
-        match follow(workplace, &project, wanted, watch, &mut report, context).await {
+        match follow(workplace, &project, wanted, deadline, watch, &mut report, context).await {
             // They were deleted after they had been selected.
             Err(_) if attempts > 0 && narrow::has_gone(&project.client, root, &selected.ids).await => {}
             followed => break (selected, report, followed?),
@@ -86,10 +102,16 @@ pub(super) async fn run_tests(
     }
     remarks.notes.extend(written(&changed));
     remarks.notes.extend(unchecked(root, &requested));
+    remarks.notes.extend(wanted.options.until_failure.and_then(|count| ended_with(&report, count)));
     let text = answer(&report, root, &facts, &remarks);
     let layout = summary(&report, &arguments::OutputOptions::default(), Style::PLAIN);
-    workplace.set_last_report(format!("{text}\n{layout}"));
-    Ok(text)
+    Ok((text, format!("\n{layout}")))
+}
+
+/// The sentence on a repetition that ended before its last round.
+fn ended_with(report: &Report, rounds: u32) -> Option<String> {
+    let round = report.failures.iter().map(|failure| failure.attempt).max()?;
+    (round < rounds).then(|| format!("the repetition ended with round {round} of {rounds}, in which a test failed"))
 }
 
 /// The tests of a request, as the engine knows them now.
@@ -110,6 +132,11 @@ async fn select(
     ids: &[String],
 ) -> Result<Result<Selected, String>, Failure> {
     let mut requested = ids.to_vec();
+    if (given.failed || given.affected)
+        && let Some(failure) = unknown(client, root, ids).await
+    {
+        return Err(failure);
+    }
     if given.failed {
         requested = narrow::previously_failed(client, root, ids, &[], true).await?;
         if requested.is_empty() {
@@ -135,13 +162,16 @@ pub(super) async fn watch(workplace: &Workplace) -> Result<CodeWatch, Failure> {
 
 /// The request in the engine's terms.
 fn wanted(workplace: &Workplace, given: &RunTests) -> Result<Wanted, Failure> {
-    let time_limit = given.time_limit.unwrap_or(TIME_LIMIT);
-    if !(1..=LONGEST).contains(&time_limit) {
-        return Err(Failure::usage(format!("`time_limit` is {time_limit}: give 1 to {LONGEST} seconds")));
-    }
-    if given.repeat.is_some_and(|count| !(1..=1_000).contains(&count)) {
-        return Err(Failure::usage("`repeat` must be 1 to 1000"));
-    }
+    let time_limit = match given.time_limit.map(u64::try_from) {
+        None => TIME_LIMIT,
+        Some(Ok(limit)) if (1..=LONGEST).contains(&limit) => limit,
+        Some(_) => return Err(Failure::usage(format!("`time_limit` must be 1 to {LONGEST} seconds"))),
+    };
+    let repeat = match given.repeat.map(u32::try_from) {
+        None => None,
+        Some(Ok(count)) if (1..=1_000).contains(&count) => Some(count),
+        Some(_) => return Err(Failure::usage("`repeat` must be 1 to 1000")),
+    };
     if given.base.is_some() && !given.affected {
         return Err(Failure::usage("`base` needs `affected: true`"));
     }
@@ -153,7 +183,7 @@ fn wanted(workplace: &Workplace, given: &RunTests) -> Result<Wanted, Failure> {
     let options = RunOptions {
         keyword: expression(&given.keyword),
         marker: expression(&given.marks),
-        until_failure: given.repeat.filter(|count| *count > 1),
+        until_failure: repeat.filter(|count| *count > 1),
         ..RunOptions::default()
     };
     Ok(Wanted { ids, options, time_limit })
@@ -176,6 +206,7 @@ pub(super) async fn follow(
     workplace: &Workplace,
     project: &Project,
     wanted: Wanted,
+    deadline: Instant,
     watch: CodeWatch,
     report: &mut Report,
     context: &RequestContext<RoleServer>,
@@ -183,7 +214,7 @@ pub(super) async fn follow(
     report.all = Some(Vec::new());
     let ids = wanted.ids.clone();
     let (limit, mut ending) = (wanted.time_limit, None);
-    let deadline = Instant::now() + Duration::from_secs(limit);
+    let mut running = Running::default();
     let mut events = project.follower.events();
     let request = Request::RunStream {
         context_id: project.client.context_id.clone(),
@@ -228,6 +259,7 @@ pub(super) async fn follow(
                 None => break Ending::Lost("its results are lost; run the tests again".into()),
                 Some(event) => {
                     report.apply(&event.payload, &run_id);
+                    running.apply(&event.payload, &run_id);
                     if let EventPayload::RunFinished(end) = &event.payload && end.run_id == run_id {
                         break ending.unwrap_or(Ending::Of(end.status));
                     }
@@ -235,6 +267,7 @@ pub(super) async fn follow(
                 }
             },
             reason = &mut interrupting, if ending.is_none() => {
+                running.stop();
                 ending = Some(reason);
                 give_up = Instant::now() + KILL_LIMIT;
                 project.client.session.call(Request::KillRun { run_id: run_id.clone() }).await;
@@ -244,12 +277,52 @@ pub(super) async fn follow(
             }
         }
     };
+    running.explain(report);
     let (watch, changed) = blocking(move || {
         let changed = watch.changed();
         (watch, changed)
     })
     .await?;
     Ok((ending, watch, changed))
+}
+
+/// The tests that run, each with its start; after an interruption, those that ran then.
+#[derive(Default)]
+struct Running {
+    begun: HashMap<String, Instant>,
+    stopped: Option<Instant>,
+}
+
+impl Running {
+    fn apply(&mut self, payload: &EventPayload, run_id: &str) {
+        match payload {
+            _ if self.stopped.is_some() => {}
+            EventPayload::TestStarted(tests) if tests.run_id == run_id => {
+                self.begun.extend(tests.ids.iter().map(|id| (id.clone(), Instant::now())));
+            }
+            EventPayload::TestOutcome(tests) if tests.run_id == run_id => {
+                tests.outcomes.iter().for_each(|outcome| {
+                    self.begun.remove(&outcome.id);
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn stop(&mut self) {
+        self.stopped = Some(Instant::now());
+    }
+
+    /// Tells the tests that were interrupted from those that did not begin.
+    fn explain(&self, report: &mut Report) {
+        let Some(stopped) = self.stopped else { return };
+        for outcome in report.all.iter_mut().flatten().filter(|outcome| outcome.outcome == "not_run") {
+            if let Some(begun) = self.begun.get(&outcome.id) {
+                let ran = stopped.duration_since(*begun).as_secs_f64();
+                outcome.message = Some(format!("it had run for {ran:.1} s when the run was killed"));
+            }
+        }
+    }
 }
 
 /// Waits until the client cancels the call or leaves, or until the time is over.
@@ -263,6 +336,23 @@ async fn interruption(
         () = context.ct.cancelled() => Ending::Canceled,
         () = workplace.client_leaves() => Ending::Canceled,
         () = tokio::time::sleep_until(deadline) => Ending::OutOfTime(limit),
+    }
+}
+
+/// Answers a call that runs nothing, unless the client cancels it, leaves, or has waited for long: then the call's
+/// session is closed, and the engine ends what only it needs.
+pub(super) async fn answered(
+    workplace: &Workplace,
+    context: &RequestContext<RoleServer>,
+    answer: impl Future<Output = Result<String, Failure>>,
+) -> Result<String, Failure> {
+    let deadline = Instant::now() + Duration::from_secs(TIME_LIMIT);
+    tokio::select! {
+        reason = interruption(workplace, context, deadline, TIME_LIMIT) => Err(Failure::usage(match reason {
+            Ending::OutOfTime(limit) => format!("no answer within {limit} s: the tests are still being collected"),
+            _ => "the call was canceled".to_owned(),
+        })),
+        answer = answer => answer,
     }
 }
 

@@ -56,8 +56,13 @@ impl Server {
         description = "List the tests that pytest collects, without running them.",
         annotations(title = "List tests", read_only_hint = true)
     )]
-    async fn list_tests(&self, Parameters(arguments): Parameters<ListTests>) -> CallToolResult {
-        told(list::list_tests(&self.workplace, arguments).await)
+    async fn list_tests(
+        &self,
+        Parameters(arguments): Parameters<ListTests>,
+        context: RequestContext<RoleServer>,
+    ) -> CallToolResult {
+        let answer = list::list_tests(&self.workplace, arguments);
+        told(run::answered(&self.workplace, &context, answer).await)
     }
 
     #[tool(
@@ -78,16 +83,26 @@ impl Server {
                        proof, across changes of code a suspicion.",
         annotations(title = "Is it flaky?", read_only_hint = true)
     )]
-    async fn is_it_flaky(&self, Parameters(arguments): Parameters<IsItFlaky>) -> CallToolResult {
-        told(flaky::is_it_flaky(&self.workplace, arguments).await)
+    async fn is_it_flaky(
+        &self,
+        Parameters(arguments): Parameters<IsItFlaky>,
+        context: RequestContext<RoleServer>,
+    ) -> CallToolResult {
+        let answer = flaky::is_it_flaky(&self.workplace, arguments);
+        told(run::answered(&self.workplace, &context, answer).await)
     }
 
     #[tool(
         description = "Say which tests changed files can reach, and by which imports or files. Runs nothing.",
         annotations(title = "Impact of a change", read_only_hint = true)
     )]
-    async fn impact(&self, Parameters(arguments): Parameters<Impact>) -> CallToolResult {
-        told(impact::impact(&self.workplace, arguments).await)
+    async fn impact(
+        &self,
+        Parameters(arguments): Parameters<Impact>,
+        context: RequestContext<RoleServer>,
+    ) -> CallToolResult {
+        let answer = impact::impact(&self.workplace, arguments);
+        told(run::answered(&self.workplace, &context, answer).await)
     }
 }
 
@@ -132,8 +147,21 @@ fn told(result: Result<String, Failure>) -> CallToolResult {
     match result {
         Ok(text) => CallToolResult::success(vec![ContentBlock::text(text)]),
         Err(Failure::Message { sentence, .. } | Failure::Help(sentence)) => {
-            CallToolResult::error(vec![ContentBlock::text(sentence)])
+            CallToolResult::error(vec![ContentBlock::text(short(&sentence))])
         }
         Err(Failure::Pipe) => CallToolResult::error(vec![ContentBlock::text("the client has gone")]),
     }
+}
+
+/// The beginning of a sentence: what pytest says of a broken project may have a traceback.
+fn short(sentence: &str) -> String {
+    const LINES: usize = 10;
+    const WIDTH: usize = 1_000;
+    let lines: Vec<&str> = sentence.lines().collect();
+    let line = |line: &&str| line.chars().take(WIDTH).collect::<String>();
+    let mut text: Vec<String> = lines.iter().take(LINES).map(line).collect();
+    if lines.len() > LINES {
+        text.push(format!("... {} more lines", lines.len() - LINES));
+    }
+    text.join("\n")
 }

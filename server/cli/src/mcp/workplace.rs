@@ -135,12 +135,14 @@ pub(super) async fn unknown(client: &Client, root: &Path, ids: &[String]) -> Opt
     refresh(client).await;
     let known = inventory(client).await.ok()?;
     let id = first_of(&known)?;
-    if is_defined(root, id) {
+    let nearest = selectors::nearest_test(id, known.iter().map(|node| &*node.node_id));
+    // Its class or its case is another one.
+    let is_same = |other: &String| NodeId::new(other).function().name() == NodeId::new(id).function().name();
+    if is_defined(root, id) && !nearest.as_ref().is_some_and(is_same) {
         return Some(Failure::usage(format!(
             "`{id}` is in its file, but pytest leaves it out: the configuration deselects it (such as `-m` in `addopts`), or \
-             a hook of the project, or its cases or class are others"
+             a hook of the project, or its module skips itself"
         )));
     }
-    let nearest = selectors::nearest_test(id, known.iter().map(|node| &*node.node_id));
     Some(Failure::usage(format!("there is no test `{id}`{}", suggest::did_you_mean(nearest.as_deref()))))
 }

@@ -47,8 +47,7 @@ pub(crate) fn of_ids(nested: &NestedProjects, ids: &[String]) -> BTreeSet<String
         match nested.of(file) {
             Some((project, _)) => drop(folders.insert(project.path.clone())),
             None => {
-                let below =
-                    nested.projects.iter().filter(|project| file == "." || selectors::covers(file, &project.path));
+                let below = nested.projects.iter().filter(|project| selectors::covers(file, &project.path));
                 folders.extend(below.map(|project| project.path.clone()).chain([String::new()]));
             }
         }

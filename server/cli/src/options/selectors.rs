@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use pytest_lens_analysis::listing::read_text;
+use pytest_lens_analysis::listing::{read_text, restricted_to};
 use pytest_lens_analysis::settings_from;
 
 use pytest_lens_protocol::NodeId;
@@ -86,23 +86,39 @@ fn around(here: &Path, above: &Path, selectors: &mut Vec<String>) -> PathBuf {
     root
 }
 
+/// The root among node ids.
+const ROOT: &str = ".";
+
 /// The node ids that the selectors name; empty = all.
 pub(crate) fn node_ids(root: &Path, selectors: &[String]) -> Result<Vec<String>, Failure> {
     let mut ids = Vec::with_capacity(selectors.len());
     for selector in selectors {
-        match relative(root, selector)? {
-            id if id.is_empty() => return Ok(Vec::new()),
-            id if ids.contains(&id) => {}
-            id => ids.push(id),
+        let id = relative(root, selector)?;
+        let id = if id.is_empty() { ROOT.to_owned() } else { id };
+        if !ids.contains(&id) {
+            ids.push(id);
         }
+    }
+    // The root has all tests. An id may name none all the same.
+    let names_no_test = ids.iter().all(|id| !id.contains("::"));
+    if ids.iter().any(|id| id == ROOT) && names_no_test && !is_restricted(root) {
+        return Ok(Vec::new());
     }
     Ok(ids)
 }
 
+/// Whether the configuration restricts a run without paths to a part of the root.
+fn is_restricted(root: &Path) -> bool {
+    // pytest itself reports a configuration that can't be read.
+    settings_from(root, &|path| read_text(path).ok()).is_ok_and(|settings| restricted_to(root, &settings).is_some())
+}
+
 /// Whether an id selects a test: by its own id, or that of its function, class, file or folder.
 pub(crate) fn covers(id: &str, test: &str) -> bool {
-    test.strip_prefix(id.trim_end_matches('/'))
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with("::") || rest.starts_with('[') || rest.starts_with('/'))
+    id == ROOT
+        || test.strip_prefix(id.trim_end_matches('/')).is_some_and(|rest| {
+            rest.is_empty() || rest.starts_with("::") || rest.starts_with('[') || rest.starts_with('/')
+        })
 }
 
 /// Whether the ids select something in a file, or in the folder of a `conftest.py` or `__init__.py`.
@@ -111,6 +127,9 @@ pub(crate) fn is_selected_file(asked: &[String], path: &str) -> bool {
     let of_folder = of_folder.filter(|folder| folder.is_empty() || folder.ends_with('/'));
     asked.is_empty()
         || asked.iter().any(|id| {
+            if id == ROOT {
+                return true;
+            }
             let file = NodeId::new(id).file();
             let within = path.strip_prefix(file).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
             within || of_folder.is_some_and(|folder| file.starts_with(folder))
@@ -181,7 +200,7 @@ pub(crate) fn tidy(path: &Path) -> Option<PathBuf> {
 }
 
 /// The sentence on a path that does not exist, with the path that is nearest or is meant from the current folder.
-fn not_found(root: &Path, path: &str) -> String {
+pub(crate) fn not_found(root: &Path, path: &str) -> String {
     let here = Path::new(path).canonicalize().ok();
     match here.as_deref().and_then(|here| here.strip_prefix(root).ok()) {
         Some(meant) => {
@@ -293,6 +312,11 @@ mod tests {
             assert_eq!(ids(&root, &["sub", spelling]), Ok(vec![]), "{spelling}");
         }
         assert_eq!(ids(&root, &[]), Ok(vec![]));
+        let with_id = ["sub/test_a.py::test_x", "."];
+        assert_eq!(ids(&root, &with_id), Ok(with_id.map(str::to_owned).to_vec()), "the test may not exist");
+        assert!(ids(&root, &[".", "nowhere.py"]).is_err());
+        std::fs::write(root.join("pytest.ini"), "[pytest]\ntestpaths = sub\n").unwrap();
+        assert_eq!(ids(&root, &["sub", "."]), Ok(vec!["sub".into(), ".".into()]), "more than the configuration names");
     }
 
     #[test]

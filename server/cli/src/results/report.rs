@@ -1,7 +1,7 @@
 //! Folds the events of a run into its state, from which progress, summary and exit status come.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -71,6 +71,8 @@ pub(crate) struct Report {
     pub reruns: usize,
     /// The ids of these attempts.
     pub repeated: Vec<String>,
+    /// The last of these attempts of each test.
+    last_attempts: HashMap<String, u32>,
     /// The tests that took long, with their durations in milliseconds.
     pub slow: Vec<(String, f64)>,
     /// Number of tests that options of pytest deselected.
@@ -127,6 +129,7 @@ impl Report {
             listed: Vec::new(),
             reruns: 0,
             repeated: Vec::new(),
+            last_attempts: HashMap::new(),
             slow: Vec::new(),
             deselected: 0,
             skipped_files: Vec::new(),
@@ -204,7 +207,14 @@ impl Report {
         if outcome.will_rerun {
             self.reruns += 1;
             self.repeated.push(outcome.id.clone());
+            self.last_attempts.insert(outcome.id.clone(), outcome.attempt);
             return;
+        }
+        // Where no further attempt follows after all, the last one counts as the final one.
+        if self.last_attempts.get(&outcome.id) == Some(&outcome.attempt) {
+            self.reruns = self.reruns.saturating_sub(1);
+            let last = self.repeated.iter().rposition(|id| *id == outcome.id);
+            last.map(|last| self.repeated.remove(last));
         }
         if let Some(before) = &outcome.before_teardown {
             *self.before_teardown.entry(before.clone()).or_default() += 1;

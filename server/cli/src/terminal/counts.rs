@@ -25,11 +25,19 @@ pub(crate) fn figures(report: &Report, warned: usize, level: i16) -> Vec<(usize,
     figures
 }
 
-/// As [`figures`], by the outcomes of the tests: hooks change how a report looks to a person.
+/// As [`figures`], by the outcomes of the tests, of which failed subtests are no part: hooks and subtests change how a
+/// report looks to a person.
 pub(crate) fn outcome_figures(report: &Report) -> Vec<(usize, &str, &str)> {
     let of = |counts: &BTreeMap<String, usize>, outcome: &str| counts.get(outcome).copied().unwrap_or(0);
     let count = |outcome: &str| of(&report.outcomes, outcome) + of(&report.before_teardown, outcome);
-    let mut figures = known_figures(report, count, 0, 1);
+    let mut figures = known_figures(report, count, 0, 0);
+    let (passed, failed) = report.subtests;
+    for (number, category, _) in &mut figures {
+        *number -= if *category == "failed" { failed } else { 0 };
+    }
+    let word = |count: usize, one: &'static str, many: &'static str| if count == 1 { one } else { many };
+    figures.push((failed, "subtest", word(failed, "subtest failed", "subtests failed")));
+    figures.push((passed, "subtest", word(passed, "subtest passed", "subtests passed")));
     figures.retain(|(count, ..)| *count > 0);
     figures
 }

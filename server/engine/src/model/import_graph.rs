@@ -203,8 +203,13 @@ impl ImportGraph {
         let mut found = Vec::new();
         for (path, analysis) in &self.files {
             for name in analysis.imports.iter().flat_map(|import| imported_names(path, import)) {
-                let targets = by_name.get(&name).into_iter().flatten();
-                found.extend(targets.map(|target| ((*target).to_owned(), path.clone())));
+                // `__all__` of a package may name any of its modules.
+                let package = name.strip_suffix(".*").and_then(|package| by_name.get(package)).into_iter().flatten();
+                let inside = package.filter(|path| path.ends_with("/__init__.py")).flat_map(|path| {
+                    self.files.keys().filter(move |file| folder_of(file) == folder_of(path)).map(String::as_str)
+                });
+                let named = by_name.get(&name).into_iter().flatten().copied();
+                found.extend(named.chain(inside).map(|target| (target.to_owned(), path.clone())));
             }
         }
         found

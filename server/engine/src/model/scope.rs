@@ -47,8 +47,13 @@ impl Scope {
     pub(crate) fn holds(&self, file: &str) -> bool {
         match self {
             Scope::All => true,
-            Scope::Paths(paths) => paths.iter().any(|path| path == "." || is_within(file, path)),
+            Scope::Paths(paths) => paths.iter().any(|path| is_below(file, path)),
         }
+    }
+
+    /// Returns whether it is made of this path, among others.
+    pub(crate) fn names(&self, path: &str) -> bool {
+        matches!(self, Scope::Paths(paths) if paths.contains(path))
     }
 
     /// Returns whether every file of another scope is in this one.
@@ -59,6 +64,11 @@ impl Scope {
             (Scope::Paths(_), Scope::Paths(paths)) => paths.iter().all(|path| self.holds(path)),
         }
     }
+}
+
+/// Returns whether `path` is `folder`, or is below it; `.` is the root.
+pub(crate) fn is_below(path: &str, folder: &str) -> bool {
+    folder == "." || is_within(path, folder)
 }
 
 /// Returns whether `path` is `folder`, or is below it.

@@ -82,7 +82,6 @@ pub(crate) fn select(tests: &Collection, ids: &[String], filter: &Filter) -> Res
 pub(crate) fn sort_by_arguments(taken: &mut [usize], tests: &Collection, arguments: &[String]) {
     let is_covered = |argument: &String| arguments.iter().any(|other| other != argument && covers(other, argument));
     let arguments: Vec<&String> = arguments.iter().filter(|argument| !is_covered(argument)).collect();
-    let names = |argument: &str, node: &Node| *node.id == *argument || means(argument, node);
     let place = |node: &Node| arguments.iter().position(|argument| names(argument, node)).unwrap_or(arguments.len());
     taken.sort_by_cached_key(|&index| place(&tests.nodes[index]));
 }
@@ -94,6 +93,11 @@ fn covers(whole: &str, part: &str) -> bool {
         return whole.is_empty() || whole == "." || is_within(NodeId::new(part).file(), whole);
     }
     part.strip_prefix(whole).is_some_and(|rest| rest.starts_with("::") || rest.starts_with('['))
+}
+
+/// Returns whether an id selects a node: by its own id, or by its function, class, file or folder.
+pub(crate) fn names(id: &str, node: &Node) -> bool {
+    *node.id == *id || means(id, node)
 }
 
 /// Returns whether an id selects a node by its function, class, file or folder.

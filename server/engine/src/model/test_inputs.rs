@@ -120,6 +120,8 @@ pub(crate) struct GroundChanges {
     pub everything: Vec<Why>,
     /// Changed sources whose importers are affected, and files that read changed data when they were imported.
     pub imported: BTreeSet<String>,
+    /// The sources that import one of these, directly or not. The caller adds them.
+    pub importing: BTreeSet<String>,
     /// The reasons for these.
     pub causes: Arc<Causes>,
     /// Sources whose text differs in any way.
@@ -256,7 +258,7 @@ pub(crate) fn reasons(
     present: &dyn Present,
 ) -> Vec<Why> {
     let mut reasons = changes.everything.clone();
-    let mut reads_lines = false;
+    let (mut reads_lines, mut imports) = (false, is_reached);
     let mut executed: BTreeSet<&str> = BTreeSet::new();
     let mut modules: BTreeMap<&str, &Input> = BTreeMap::new();
     for number in &test.inputs {
@@ -281,6 +283,7 @@ pub(crate) fn reasons(
                 if changes.imported.contains(&input.path) && !is_reached {
                     modules.insert(&input.path, input);
                 }
+                imports |= changes.importing.contains(&input.path);
                 changes.texts.contains(&input.path) && fingerprint_of(present, &used()) != input.fingerprint
             }
             InputKind::File | InputKind::Folder | InputKind::Variable | InputKind::Exists | InputKind::Library => {
@@ -291,6 +294,7 @@ pub(crate) fn reasons(
             reasons.push(Why::Changed(input.clone()));
         }
     }
+    imports &= is_reached || modules.is_empty();
     let module = |input: &Input| Input { name: MODULE.to_owned(), ..input.clone() };
     reasons.extend(modules.into_values().map(|input| Why::Changed(module(input))));
     if reads_lines {
@@ -301,7 +305,7 @@ pub(crate) fn reasons(
     if (asks.own || asks.imported) && !changes.came_or_went.is_empty() {
         reasons.push(Why::Stat(Arc::clone(&changes.came_or_went)));
     }
-    if is_reached {
+    if imports {
         reasons.push(Why::Imports(Arc::clone(&changes.causes)));
     }
     reasons

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use pytest_lens_analysis::clocks::{Reading, first_reading};
+use pytest_lens_analysis::listing::restricted_to;
 use pytest_lens_analysis::{FileAnalysis, PytestSettings};
 use pytest_lens_protocol::{SessionExit, TimeSpent};
 use tokio::sync::mpsc;
@@ -18,7 +19,7 @@ use crate::model::collect_error::CollectError;
 use crate::model::collection::{Collection, source_order};
 use crate::model::file_readers::FileReads;
 use crate::model::node::{Analyses, MadeNode, Node};
-use crate::model::scope::Scope;
+use crate::model::scope::{Scope, is_below};
 use crate::model::timings::sums;
 use crate::processes::blocking::blocking;
 use crate::processes::disk_snapshot::Snapshot;
@@ -42,6 +43,8 @@ pub(crate) type Parents = (Arc<Base>, Option<Arc<Prestarted>>);
 /// A finished collection.
 pub(crate) struct CollectedSession {
     pub scope: Scope,
+    /// The files and folders to which the configuration restricts a collection of the whole project.
+    restricted_to: Option<Vec<String>>,
     pub options: WorkerOptions,
     pub tests: Collection,
     /// Files of the project that it read, with the files whose code read them.
@@ -279,9 +282,9 @@ pub(crate) async fn collect(
         snapshot.add(opened.snapshot);
         snapshot.add(opened_before);
         snapshot.add(order.crash_inputs);
-        (nodes, reasons, snapshot, certain, perhaps_read)
+        (nodes, reasons, snapshot, certain, perhaps_read, restricted_to(&root, &settings))
     });
-    let (nodes, reasons, snapshot, (is_certain, has_certain_code), perhaps_read) =
+    let (nodes, reasons, snapshot, (is_certain, has_certain_code), perhaps_read, restricted_to) =
         compared.await.ok_or_else(|| CollectFailure::broken("the collected tests could not be read"))?;
     let shared = fork && reasons.is_empty();
     let (process, events, exclusive) = match purpose {
@@ -299,6 +302,7 @@ pub(crate) async fn collect(
     };
     let session = CollectedSession {
         scope: order.scope,
+        restricted_to,
         // It is no other session than one whose time was not measured.
         options: WorkerOptions {
             timings: order.options.timings && !shared,
@@ -410,15 +414,22 @@ impl CollectedSession {
         match (&self.scope, scope) {
             (own, wanted) if own == wanted => true,
             (_, Scope::All) => false,
-            (own, Scope::Paths(paths)) => paths.iter().all(|path| {
-                // A client may name a file that a collection of the whole project leaves out.
-                let known = || {
-                    self.tests.nodes.iter().any(|node| crate::model::scope::is_within(&node.file, path))
-                        || self.tests.errors.iter().any(|error| crate::model::scope::is_within(&error.path, path))
-                };
-                own.holds(path) && (*own != Scope::All || known())
-            }),
+            (own, Scope::Paths(paths)) => paths.iter().all(|path| own.names(path) || self.has_all_of(path)),
         }
+    }
+
+    /// Returns whether it has what a collection of this path alone has: a path that a client names is collected even if
+    /// the configuration leaves it out of its folder, or of the whole project.
+    fn has_all_of(&self, path: &str) -> bool {
+        let is_whole = match (&self.scope, &self.restricted_to) {
+            (Scope::All, Some(starts)) => starts.iter().any(|start| is_below(path, start)),
+            (own, _) => own.holds(path),
+        };
+        let mut errors = self.tests.errors.iter().filter(|error| is_below(&error.path, path));
+        // Another file of the same name is the reason why one can't be imported.
+        let has_mismatch = errors.clone().any(|error| error.message.contains("import file mismatch"));
+        let has_tests = || self.tests.nodes.iter().any(|node| is_below(&node.file, path));
+        is_whole && !has_mismatch && (errors.next().is_some() || has_tests())
     }
 
     /// Returns whether the code that it collected, and the interpreter, are still those on disk. A file outside of the

@@ -16,7 +16,7 @@ use crate::clock::now_ms;
 use crate::model::collect_error::{CollectError, CrashKind};
 use crate::model::collection::SkippedFile;
 use crate::model::scope::Scope;
-use crate::model::select::{Filter, Selection, means, own_id, select, sort_by_arguments};
+use crate::model::select::{Filter, Selection, names, own_id, select, sort_by_arguments};
 use crate::model::test_items::error_of;
 use crate::model::timings::TimeBefore;
 use crate::model::verbosity;
@@ -166,7 +166,7 @@ pub(crate) fn choose_in(
     let chosen = if is_filtered {
         // A test that pytest has deselected is not unknown.
         let here: Vec<_> =
-            ids.iter().filter(|id| collected.tests.nodes.iter().any(|node| means(id, node))).cloned().collect();
+            ids.iter().filter(|id| collected.tests.nodes.iter().any(|node| names(id, node))).cloned().collect();
         if here.is_empty() && !ids.is_empty() {
             Ok(Selection::default())
         } else {

@@ -200,7 +200,7 @@ impl<'p> Reach<'p> {
         if !self.project.state.inventory.load().complete {
             return Vec::new();
         }
-        test_records::judge(self.project, &self.graph, &self.tests)
+        test_records::judge(self.project, &self.graph, &self.tests, &|paths| self.by_all_names(paths))
     }
 
     /// The judgments that hold for a change of these files: a test may ask whether one exists, for its size or its time,

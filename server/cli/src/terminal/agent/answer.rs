@@ -32,7 +32,7 @@ pub(crate) fn answer(report: &Report, root: &Path, facts: &Facts, remarks: &Rema
     for note in &remarks.notes {
         text.push_str(&format!("{note}\n"));
     }
-    bounded(text)
+    bounded(text, ": ask for fewer tests")
 }
 
 /// The answer of `pytest-lens run`.
@@ -68,10 +68,10 @@ fn headline(report: &Report, verdict: Verdict, reasons: &[String], code: Option<
     if let Some(code) = code.filter(|_| !figures.is_empty()) {
         text.push_str(&format!(", code {code}"));
     }
-    let reasons: Vec<String> = match (reasons, verdict) {
-        ([], Verdict::NothingRan) => vec![nothing(report)],
-        _ => reasons.to_vec(),
-    };
+    let mut reasons = reasons.to_vec();
+    if verdict == Verdict::NothingRan {
+        reasons.extend(nothing(report));
+    }
     if !reasons.is_empty() {
         let joint = if figures.is_empty() { " " } else { "; " };
         text.push_str(&format!("{joint}{}", reasons.join("; ")));
@@ -80,13 +80,15 @@ fn headline(report: &Report, verdict: Verdict, reasons: &[String], code: Option<
     text
 }
 
-/// Why no test passed or failed.
-fn nothing(report: &Report) -> String {
-    match (report.total, report.deselected) {
-        (0, 0) => "nothing is selected".to_owned(),
-        (0, _) => "expressions or the project's configuration deselect every selected test".to_owned(),
-        _ => "every selected test is skipped".to_owned(),
-    }
+/// Why no test passed or failed, as far as that is known.
+fn nothing(report: &Report) -> Option<String> {
+    Some(match (report.total, report.deselected, report.skipped_files.as_slice()) {
+        (0, 0, []) => "nothing is selected".to_owned(),
+        (0, 0, [first, ..]) => format!("{} skips itself: {}", first.path, first_line(&first.reason)),
+        (0, ..) => "expressions or the project's configuration deselect every selected test".to_owned(),
+        _ if report.outcomes.keys().all(|outcome| outcome == "skipped") => "every selected test is skipped".to_owned(),
+        _ => return None,
+    })
 }
 
 /// Why tests were skipped, if that is the answer, and why selected tests did not run.
@@ -108,12 +110,12 @@ fn skipped(text: &mut String, report: &Report, verdict: Verdict) {
     }
 }
 
-/// At most [`LIMIT`] characters, whole lines.
-pub(crate) fn bounded(mut text: String) -> String {
+/// At most [`LIMIT`] characters, whole lines, then the way to the rest.
+pub(crate) fn bounded(mut text: String, advice: &str) -> String {
     if let Some((end, _)) = text.char_indices().nth(LIMIT) {
         let end = text.get(..end).and_then(|kept| kept.rfind('\n')).map_or(end, |line| line + 1);
         text.truncate(end);
-        text.push_str("... cut: ask for fewer tests\n");
+        text.push_str(&format!("... cut{advice}\n"));
     }
     text
 }

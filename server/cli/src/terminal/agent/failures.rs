@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use pytest_lens_protocol::{Location, NodeId, TestOutcome};
+use pytest_lens_protocol::{Location, NodeId, Phase, TestOutcome};
 
 use crate::paths::path_of_uri;
 use crate::results::report::FileError;
@@ -54,7 +54,7 @@ fn kinds(failures: &[TestOutcome]) -> Vec<Kind<'_>> {
 /// A line for each file that could not be collected and for each kind of failure; details of the first few.
 pub(super) fn write(text: &mut String, errors: &[FileError], failures: &[TestOutcome], root: &Path) {
     for error in errors.iter().take(LINES) {
-        let message = cut(last_line(&error.message));
+        let message = cut(&brief(&error.message));
         text.push_str(&format!("- {}:{} can't be collected: {message}\n", error.path, error.line));
     }
     let kinds = kinds(failures);
@@ -85,7 +85,7 @@ fn line(kind: &Kind<'_>, root: &Path, is_short: bool) -> String {
     };
     let how = match (first.outcome.as_str(), first.phase) {
         ("failed", _) => String::new(),
-        ("error", Some(phase)) => format!("error in {phase}: "),
+        ("error", Some(phase)) => format!("error{}: ", in_phase(first, phase)),
         (other, _) => format!("{}: ", other.replace('_', " ")),
     };
     let message = cut(first_line(first.message.as_deref().unwrap_or("no reason is known")));
@@ -95,6 +95,15 @@ fn line(kind: &Kind<'_>, root: &Path, is_short: bool) -> String {
     };
     let id = NodeId::new(&first.id).parameters().filter(|_| is_short).unwrap_or(&first.id);
     format!("{id}{place} {how}{message}{alike}")
+}
+
+/// ` in call`; a teardown that fails after its test has failed is the second phase.
+pub(crate) fn in_phase(outcome: &TestOutcome, phase: Phase) -> String {
+    match outcome.before_teardown.as_deref() {
+        Some("failed") => format!(" in call and {phase}"),
+        Some("error") => format!(" in setup and {phase}"),
+        _ => format!(" in {phase}"),
+    }
 }
 
 /// The first few of these ids, without the file if it is that of `first`.
@@ -139,9 +148,14 @@ pub(super) fn shown(place: &Location, root: &Path) -> String {
     format!("{}:{}", path_of_uri(&place.uri, root), place.range.start.line + 1)
 }
 
-/// Python's message on a file that it can't import ends with the exception.
-fn last_line(message: &str) -> &str {
-    message.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default()
+/// The first line, with the next one if it only announces that.
+fn brief(message: &str) -> String {
+    let mut lines = message.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or_default();
+    match lines.next().filter(|_| first.ends_with(':')) {
+        Some(next) => format!("{first} {next}"),
+        None => first.to_owned(),
+    }
 }
 
 fn cut(line: &str) -> String {

@@ -1,5 +1,5 @@
 //! The answer to an AI agent: a verdict that never claims more than what ran, then the failures in few words.
 
 pub(crate) mod answer;
-mod failures;
+pub(crate) mod failures;
 pub(crate) mod verdict;

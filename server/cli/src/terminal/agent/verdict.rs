@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use pytest_lens_protocol::{Outcome, RunEndStatus};
 
 use crate::results::report::Report;
-use crate::terminal::text::count_of;
+use crate::terminal::text::{count_of, first_line};
 
 /// How the run ended, as the client saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,13 +120,16 @@ pub(crate) fn judge(facts: &Facts) -> (Verdict, Vec<String>) {
         Ending::Of(RunEndStatus::TimedOut) => reasons.push("the run was out of time".to_owned()),
         Ending::Of(RunEndStatus::InternalError) => reasons.push("pytest or the engine failed".to_owned()),
         Ending::Canceled => reasons.push("the run was canceled".to_owned()),
-        Ending::OutOfTime(limit) => reasons.push(format!("the time limit of {limit} s is over")),
+        Ending::OutOfTime(limit) => {
+            let early = if facts.selected == 0 { ", before the tests were collected" } else { "" };
+            reasons.push(format!("the time limit of {limit} s is over{early}"));
+        }
         Ending::Lost(why) => reasons.push(format!("the engine has gone: {why}")),
     }
     let ended_early = !reasons.is_empty();
     // The engine's own sentence on files repeats what the errors below say.
     let is_plain = matches!(facts.ending, Ending::Of(_)) && facts.broken_files == 0;
-    reasons.extend(facts.message.iter().filter(|_| is_plain).cloned());
+    reasons.extend(facts.message.iter().filter(|_| is_plain).map(|message| first_line(message).to_owned()));
     if facts.broken_files > 0 {
         reasons.push(format!("{} could not be collected", count_of(facts.broken_files, "file")));
     }

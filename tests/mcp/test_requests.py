@@ -1,0 +1,213 @@
+"""Requests that must not be answered by less than they ask for, nor with a wrong reason."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from traps import Stage
+
+CASES = """
+    import pytest
+
+
+    @pytest.mark.parametrize("case", ["x", "y"])
+    def test_a(case):
+        assert case == "y"
+
+
+    def test_b():
+        pass
+"""
+
+
+@pytest.fixture
+def project(stage: Stage) -> Stage:
+    """A stage with one more file, one of whose cases fails."""
+    stage.reset()
+    stage.project.write("tests/test_p.py", CASES)
+    return stage
+
+
+async def last_run(stage: Stage) -> str:
+    """The report of the last run."""
+    result = await stage.agent.client.read_resource("pytest-lens://last-run")
+    return str(result.contents[0].text)  # type: ignore[union-attr]
+
+
+async def test_a_case_that_is_requested_runs_with_an_expression_too(project: Stage) -> None:
+    # A conftest that looks at the expression: pytest itself applies it.
+    project.project.write(
+        "conftest.py",
+        "def pytest_collection_modifyitems(config):\n    config.getoption('keyword')\n",
+    )
+    ids = ["tests/test_p.py::test_a[x]", "tests/test_p.py::test_b"]
+    answer = await project.agent.run(ids=ids, keyword="test_")
+    assert answer.first.startswith("FAILED: 1 failed, 1 passed"), answer.text
+    answer = await project.agent.run(ids=ids[:1], keyword="test_")
+    assert answer.first.startswith("FAILED: 1 failed in"), answer.text
+
+
+async def test_the_root_is_more_than_testpaths_and_spares_no_unknown_name(project: Stage) -> None:
+    project.project.write("pytest.ini", "[pytest]\ntestpaths = t\n")
+    project.project.write("t/test_t.py", "def test_t():\n    pass\n")
+    agent = project.agent
+    assert (await agent.run()).first.startswith("PASSED: 1 passed"), "as pytest without arguments"
+    for paths in (["."], ["t", "."], [str(project.project.root)]):
+        answer = await agent.run(paths=paths)
+        assert answer.verdict == "FAILED", answer.text
+    answer = await agent.run(paths=["tests/test_p.py"])
+    assert answer.first.startswith("FAILED: 1 failed, 2 passed"), answer.text
+    assert "nowhere.py" in await agent.refused("run_tests", paths=[".", "nowhere.py"])
+    refused = await agent.refused("run_tests", ids=["tests/test_p.py::test_bb"], paths=["."])
+    assert "did you mean `tests/test_p.py::test_b`" in refused
+
+
+async def test_a_named_path_runs_whatever_ran_before(project: Stage) -> None:
+    project.project.write("sub/check_c.py", "def test_c():\n    assert 0\n")
+    project.project.write("sub/test_s.py", "def test_s():\n    pass\n")
+    assert (await project.agent.run(paths=["sub"])).first.startswith("PASSED: 1 passed")
+    answer = await project.agent.run(paths=["sub/check_c.py"])
+    assert answer.first.startswith("FAILED: 1 failed"), answer.text
+
+
+async def test_set_up_alone_is_no_pass(project: Stage) -> None:
+    project.project.write("pytest.ini", "[pytest]\naddopts = --setup-only\n")
+    answer = await project.agent.run(paths=["tests/test_p.py"])
+    assert answer.verdict != "PASSED", answer.text
+    assert "passed" not in answer.first and "only its set-up ran" in answer.text, answer.text
+
+
+async def test_the_report_is_that_of_the_last_call(project: Stage) -> None:
+    assert (await project.agent.run(ids=["tests/test_p.py::test_b"])).verdict == "PASSED"
+    assert (await last_run(project)).startswith("PASSED")
+    await project.agent.refused("run_tests", ids=["tests/test_p.py::test_none"])
+    assert (await last_run(project)).startswith("NO TESTS RAN: there is no test")
+    project.project.write("conftest.py", "raise RuntimeError('broken')\n")
+    await project.agent.call("run_tests", paths=["tests/test_p.py"])
+    assert not (await last_run(project)).startswith("PASSED")
+
+
+async def test_unknown_ids_are_named_before_anything_is_selected(project: Stage) -> None:
+    await project.agent.run(paths=["tests/test_p.py"])
+    for narrowing in ("failed", "affected"):
+        refused = await project.agent.refused(
+            "run_tests", ids=["tests/test_p.py::test_none"], **{narrowing: True}
+        )
+        assert refused.startswith("there is no test `tests/test_p.py::test_none`"), refused
+
+
+async def test_a_repetition_counts_what_ran(project: Stage) -> None:
+    answer = await project.agent.run(paths=["tests/test_p.py"], repeat=4)
+    # Which tests run before the one that fails is open.
+    assert answer.verdict == "FAILED" and " rerun" not in answer.first, answer.text
+    assert "the repetition ended with round 1 of 4" in answer.text
+
+
+async def test_the_last_test_that_ran_is_named_when_time_is_over(project: Stage) -> None:
+    project.project.write(
+        "tests/test_hang.py",
+        "import time\ndef test_h():\n    time.sleep(1000)\ndef test_i(): pass\n",
+    )
+    answer = await project.agent.run(paths=["tests/test_hang.py"], time_limit=2)
+    assert "test_h: it had run for" in answer.text, answer.text
+    assert "INCOMPLETE: 2 not run" in answer.first, answer.text
+
+
+async def test_a_call_that_only_collects_can_be_cancelled(project: Stage) -> None:
+    project.project.write(
+        "tests/test_slow.py",
+        "import os, time\nif os.path.exists('slow'):\n    time.sleep(1000)\ndef test_s(): pass\n",
+    )
+    project.project.write("slow", "")
+    try:
+        call = asyncio.create_task(project.agent.call("list_tests"))
+        await asyncio.wait({call}, timeout=2)
+        assert not call.done()
+        call.cancel()
+        await asyncio.wait({call})
+    finally:
+        (project.project.root / "slow").unlink()
+    answer = await project.agent.run(paths=["tests/test_slow.py"], time_limit=60)
+    assert answer.first.startswith("PASSED: 1 passed"), answer.text
+
+
+async def test_phases_frames_and_causes_are_told_apart(project: Stage) -> None:
+    project.project.write(
+        "tests/test_e.py",
+        """
+        import pytest
+
+
+        @pytest.fixture
+        def ends_badly():
+            yield
+            raise ValueError("late")
+
+
+        def test_both(ends_badly):
+            assert 0
+
+
+        def deeper(n):
+            x = n * 10
+            if n == 0:
+                raise RuntimeError("bottom")
+            deeper(n - 1)
+
+
+        def test_deep():
+            deeper(2)
+
+
+        def test_cause():
+            try:
+                {}["missing"]
+            except KeyError as error:
+                raise LookupError("no such thing") from error
+
+
+        def test_group():
+            raise ExceptionGroup("several", [ValueError("first"), TypeError("second")])
+        """,
+    )
+    answer = await project.agent.run(ids=["tests/test_e.py::test_both"])
+    assert "error in call and teardown: assert 0" in answer.text, answer.text
+
+    async def explained(test: str) -> str:
+        return (await project.agent.call("explain_failure", id=f"tests/test_e.py::{test}")).text
+
+    assert (await explained("test_both")).startswith("ERROR in call and teardown: ")
+    deep = await explained("test_deep")
+    assert [f"n = {number}" in deep for number in (0, 1, 2)] == [True] * 3, deep
+    first, _, last = deep.partition("n = 2")
+    assert "n = 1" not in first and last.index("n = 1") < last.index("n = 0"), deep
+    assert "raised from: KeyError: 'missing'" in await explained("test_cause")
+    group = await explained("test_group")
+    assert "in the group: ValueError: first" in group and "TypeError: second" in group, group
+
+
+async def test_arguments_are_taken_as_agents_write_them(project: Stage) -> None:
+    answer = await project.agent.run(ids="tests/test_p.py::test_b", paths=None, failed=None)
+    assert answer.verdict == "PASSED", answer.text
+    assert await project.agent.refused("run_tests", repeat=-1) == "`repeat` must be 1 to 1000"
+    refused = await project.agent.refused("run_tests", time_limit=-1)
+    assert refused == "`time_limit` must be 1 to 3600 seconds"
+
+
+async def test_impact_takes_files(project: Stage) -> None:
+    for path, word in (
+        ("tests/test_p.py::test_b", "is a test"),
+        ("tests", "is a folder"),
+        ("../x.py", "lies outside"),
+        ("nope.py", "not found"),
+        (" ", "is empty"),
+    ):
+        assert word in await project.agent.refused("impact", paths=[path]), path
+
+
+async def test_flakiness_is_looked_up_by_any_spelling(project: Stage) -> None:
+    await project.agent.run(paths=["tests/test_p.py"])
+    answer = await project.agent.call("is_it_flaky", id="./tests/test_p.py::test_b")
+    assert answer.text.startswith("NOT KNOWN TO BE FLAKY: tests/test_p.py::test_b"), answer.text
+    assert "is no test" in await project.agent.refused("is_it_flaky", id="tests/test_p.py")
