@@ -452,7 +452,7 @@ _TEMPORARY = os.path.join(tempfile.gettempdir(), "")
 
 
 def _ends_of_parts(name: str) -> list[int]:
-    """Where the parts of a dotted name end."""
+    """The ends of the parts of a dotted name."""
     return [at for at, letter in enumerate(name) if letter == "."] + [len(name)]
 
 

@@ -313,7 +313,7 @@ impl Running {
         self.stopped = Some(Instant::now());
     }
 
-    /// Tells the tests that were interrupted from those that did not begin.
+    /// Gives the tests that were interrupted another message than those that did not begin.
     fn explain(&self, report: &mut Report) {
         let Some(stopped) = self.stopped else { return };
         for outcome in report.all.iter_mut().flatten().filter(|outcome| outcome.outcome == "not_run") {

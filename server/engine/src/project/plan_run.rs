@@ -180,7 +180,9 @@ pub(crate) fn choose_in(
         let arguments: Vec<_> = request.options.in_order_of.iter().map(|id| own_id(&project.state.root, id)).collect();
         sort_by_arguments(&mut selected, &collected.tests, &arguments);
     }
-    let deselected = left + collected.tests.deselected;
+    // Those that the configuration deselects in a file are not requested with another test of the file.
+    let is_of_tests = !selected.is_empty() && ids.iter().all(|id| id.contains("::")) && !ids.is_empty();
+    let deselected = if is_of_tests { left } else { left + collected.tests.deselected };
     let concerns = |error: &&CollectError| scope.is_troubled_by(&error.path);
     let mut broken: Vec<_> = collected.tests.errors.iter().filter(concerns).collect();
     if !broken.is_empty() {
