@@ -27,7 +27,7 @@ import linecache
 import sys
 import traceback
 import types
-from _thread import get_ident
+from _thread import _count, get_ident
 from types import CodeType
 from typing import Any, Callable
 
@@ -83,6 +83,8 @@ _OFTEN = 16
 # After so many calls that show no new pair of functions, only a test's first call of a function is
 # looked at for its caller, and no call of a cache.
 _LOOKS = 64
+# An instruction before this one, in bytes, is near the beginning of its function.
+_NEAR = 400
 # The number of calls in a test after which a function that gets a name is as any other.
 _MOST_NAMES = 256
 _ID_BITS = 24
@@ -147,7 +149,12 @@ class Executed:
         self._pending: dict[int, tuple[CodeType, set[int]]] = {}
         self._arm: Any = None
         self._tools: list[int] = []
-        self._caller_frame = caller_frames()
+        self._caller_frame = caller_frames(2)
+        # Functions whose calls are more than that: watched ones, and those that get a name.
+        self._special: set[int] = set()
+        # The places of first calls in a test whose pair of functions is known: the called one, the
+        # globals, the instruction and the line of the caller, which names it at once.
+        self._known_places: set[tuple[int, int, int, int | None]] = set()
 
     def start(self) -> bool:
         """Begin; false if this Python can't, or others use what it takes."""
@@ -168,6 +175,8 @@ class Executed:
         now, disarmed, callers = self._now, self._disarmed, self._callers
         looks, looks_left, look = self._looks, self._looks.get, self._look_again
         implicit, blind = self._implicit, self._blind
+        special, known_places, note_first = self._special, self._known_places, self._note_first
+        function_frame, add_globals = caller_frames(1), self._globals.add
         places: dict[tuple[int, int], int] = {}
         path_of, dynamic_import = self._paths.get, builtins.__import__
 
@@ -176,7 +185,23 @@ class Executed:
             key = identity(code)
             calls = calls_of(key)
             if calls is None:
-                note(key)
+                if key in special or key == self.own:  # pytest calls that one
+                    note(key)
+                    return None
+                try:
+                    frame = function_frame()
+                except ValueError:
+                    frame = getframe(1)
+                now[key] = 1
+                add_globals(identity(frame.f_globals))
+                back = frame.f_back
+                if back is not None:
+                    at = back.f_lasti
+                    # To find the line of a far instruction takes longer than to ask for its code.
+                    line = back.f_lineno if at < _NEAR else None
+                    place = key, identity(back.f_globals), at, line
+                    if place not in known_places:
+                        note_first(key, frame, place)
                 return None
             if calls < _OFTEN:
                 now[key] = calls + 1
@@ -216,6 +241,7 @@ class Executed:
                     self._executes_text(code, getframe(1))
                 if code.co_name in named.GETTERS:
                     self._getters[key] = 0
+                    special.add(key)
                 self._link(code, getframe(1))
                 set_local(first, code, events.CALL)
                 if key == self.own and self.is_only:  # it stays armed by this tool
@@ -280,6 +306,7 @@ class Executed:
         monitoring: Any = sys.monitoring  # type: ignore[attr-defined]
         code = inspect.unwrap(function).__code__
         self._watched[identity(code)] = callback
+        self._special.add(identity(code))
         monitoring.set_local_events(self._tools[1], code, monitoring.events.PY_START)
 
     def _watch_resolver(self, code: CodeType, frame: Any) -> None:
@@ -294,6 +321,7 @@ class Executed:
 
         monitoring: Any = sys.monitoring  # type: ignore[attr-defined]
         self._watched[identity(code)] = resolves
+        self._special.add(identity(code))
         monitoring.set_local_events(self._tools[1], code, monitoring.events.PY_START)
         resolves(frame)
 
@@ -354,6 +382,8 @@ class Executed:
         """The functions that other threads have begun and not ended."""
         own = get_ident()
         found: set[int] = set()
+        if not _count():  # there are none
+            return found
         for thread, frame in sys._current_frames().items():
             at: Any = frame if thread != own else None
             while at is not None:
@@ -437,6 +467,16 @@ class Executed:
             seen.add(place)
             if self._note_caller(key, frame):
                 self._looks[key] = _LOOKS
+
+    def _note_first(self, key: int, frame: Any, place: tuple[int, int, int, int | None]) -> None:
+        """Note who calls a function for the first time in a test, at a place that is not known."""
+        self._note_caller(key, frame)
+        line, back = place[3], frame.f_back
+        if line is not None and place[1] in self._globals:
+            # Code that is no source's, of the same module, has lines of its own.
+            caller = identity(back.f_code)
+            if caller in self._callers and caller not in self._own:
+                self._known_places.add(place)
 
     def _note_caller(self, key: int, frame: Any) -> bool:
         """Note who calls a function, whose frame this is; whether that is new."""

@@ -33,17 +33,19 @@ def _mode(path: str) -> int | None:
         return None
 
 
-def caller_frames() -> Callable[[], Any]:
-    """A function that returns what `sys._getframe(2)` would return.
+def caller_frames(depth: int) -> Callable[[], Any]:
+    """A function that returns what `sys._getframe(depth)` would return; `depth` is 1 or 2.
 
     It raises `ValueError` if it is at work already: in another thread, or below a signal handler.
     """
 
     def frames() -> Generator[Any, None, None]:
         yield None
+        # A generator's frame is on top of the frame that resumes it. No name holds the other one,
+        # which would keep all its values alive.
+        while depth == 1:
+            yield own.f_back.f_back
         while True:
-            # A generator's frame is on top of the frame that resumes it. No name holds the other
-            # one, which would keep all its values alive.
             yield own.f_back.f_back.f_back
 
     generator: Any = frames()
