@@ -58,6 +58,8 @@ async def test_the_root_is_more_than_testpaths_and_spares_no_unknown_name(projec
         assert answer.verdict == "FAILED", answer.text
     answer = await agent.run(paths=["tests/test_p.py"])
     assert answer.first.startswith("FAILED: 1 failed, 2 passed"), answer.text
+    listed = await agent.call("list_tests", paths=["tests"])
+    assert "`tests`, or the configuration leaves it out" in listed.text
     assert "nowhere.py" in await agent.refused("run_tests", paths=[".", "nowhere.py"])
     refused = await agent.refused("run_tests", ids=["tests/test_p.py::test_bb"], paths=["."])
     assert "did you mean `tests/test_p.py::test_b`" in refused

@@ -99,6 +99,7 @@ struct Wanted<'a> {
 }
 
 async fn listed(client: &Client, root: &Path, options: Wanted<'_>, out: &mut dyn Write) -> Result<i32, Failure> {
+    let is_filtered = options.filter.keyword.is_some() || options.filter.marker.is_some();
     let selected = chosen(client, options.filter).await;
     let mut errors = client.collect_errors().await?;
     let selected = match selected {
@@ -130,6 +131,12 @@ async fn listed(client: &Client, root: &Path, options: Wanted<'_>, out: &mut dyn
         is_selected_file(&named, &path) && !is_left_out(&path)
     });
     let mut stderr = std::io::stderr();
+    for path in selectors::without_tests(&named, nodes.iter().map(|node| &*node.node_id)) {
+        if errors.is_empty() && !is_left_out(path) && !is_filtered {
+            // If standard error is closed, the list still says it.
+            let _ = writeln!(stderr, "pytest-lens: {}", selectors::no_tests_in(path));
+        }
+    }
     for error in &errors {
         let message = error.message.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim();
         let path = path_of_uri(&error.uri, root);

@@ -22,6 +22,7 @@ pub(super) async fn list_tests(workplace: &Workplace, given: ListTests) -> Resul
     let ids = selectors::node_ids(root, &given.paths)?;
     let project = workplace.project().await?;
     let client = &project.client;
+    let is_filtered = given.keyword.is_some() || given.marks.is_some();
     let selected = chosen(client, &Filter { keyword: given.keyword, marker: given.marks }).await;
     let mut errors = client.collect_errors().await?;
     errors.retain(|error| is_selected_file(&ids, &path_of_uri(&error.uri, root)));
@@ -41,6 +42,11 @@ pub(super) async fn list_tests(workplace: &Workplace, given: ListTests) -> Resul
     for error in &errors {
         let (path, line) = (path_of_uri(&error.uri, root), error.range.start.line + 1);
         text.push_str(&format!("can't be collected: {path}:{line} {}\n", first_line(&error.message)));
+    }
+    if errors.is_empty() && !is_filtered {
+        for path in selectors::without_tests(&ids, tests.iter().map(String::as_str)) {
+            text.push_str(&format!("{}\n", selectors::no_tests_in(path)));
+        }
     }
     let lines = lines(&tests);
     let pages = lines.len().div_ceil(PAGE).max(1);

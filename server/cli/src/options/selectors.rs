@@ -155,6 +155,22 @@ pub(crate) fn nearest_test<'a>(id: &str, tests: impl Iterator<Item = &'a str>) -
     Some(format!("{file}::{nearest}"))
 }
 
+/// The files and folders among these ids that none of the tests are in.
+pub(crate) fn without_tests<'a>(
+    ids: &'a [String],
+    tests: impl Iterator<Item = &'a str> + Clone,
+) -> impl Iterator<Item = &'a str> {
+    let paths = ids.iter().map(String::as_str).filter(|id| !id.contains("::"));
+    paths.filter(move |path| !tests.clone().any(|test| covers(path, test)))
+}
+
+/// The sentence on a file or folder of which nothing is listed.
+pub(crate) fn no_tests_in(path: &str) -> String {
+    format!(
+        "no tests in `{path}`, or the configuration leaves it out of the list (`testpaths`, say); a run of it by name runs all that it has"
+    )
+}
+
 /// One selector, relative to the root; empty if it is the root itself.
 fn relative(root: &Path, selector: &str) -> Result<String, Failure> {
     let (path, test) = NodeId::new(selector).split();
