@@ -51,15 +51,16 @@ async def test_a_case_that_is_requested_runs_with_an_expression_too(project: Sta
 async def test_the_root_is_more_than_testpaths_and_spares_no_unknown_name(project: Stage) -> None:
     project.project.write("pytest.ini", "[pytest]\ntestpaths = t\n")
     project.project.write("t/test_t.py", "def test_t():\n    pass\n")
+    project.project.write("u/test_u.py", "def test_u():\n    pass\n")
     agent = project.agent
     assert (await agent.run()).first.startswith("PASSED: 1 passed"), "as pytest without arguments"
+    listed = await agent.call("list_tests", paths=["u"])
+    assert "no tests in `u`, or the configuration leaves it out" in listed.text
     for paths in (["."], ["t", "."], [str(project.project.root)]):
         answer = await agent.run(paths=paths)
         assert answer.verdict == "FAILED", answer.text
     answer = await agent.run(paths=["tests/test_p.py"])
     assert answer.first.startswith("FAILED: 1 failed, 2 passed"), answer.text
-    listed = await agent.call("list_tests", paths=["tests"])
-    assert "`tests`, or the configuration leaves it out" in listed.text
     assert "nowhere.py" in await agent.refused("run_tests", paths=[".", "nowhere.py"])
     refused = await agent.refused("run_tests", ids=["tests/test_p.py::test_bb"], paths=["."])
     assert "did you mean `tests/test_p.py::test_b`" in refused
