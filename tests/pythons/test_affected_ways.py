@@ -107,6 +107,118 @@ WAYS = {
         "def test(): assert hot.by_operator() == 5\n",
         ("hot.py", "__len__(self): return 5", "__len__(self): return 6"),
     ),
+    "a library that calls back": Way(
+        {
+            "hot.py": "import json\n"
+            "def plain(value): return sorted(value)\n"
+            "_kept = {}\n"
+            "def text():\n"
+            "    if 0 not in _kept: _kept[0] = json.dumps({2, 1}, default=plain)\n"
+            "    return _kept[0]\n"
+        },
+        "import json, hot\n"
+        "def test_often():\n"
+        "    json.dumps([{1}, {2}], default=hot.plain)\n"
+        "    hot.text()\n"
+        "def test(): assert hot.text() == '[1, 2]'\n",
+        ("hot.py", "sorted(value)", "sorted(value)[::-1]"),
+    ),
+    "code that was made": Way(
+        {
+            "hot.py": "import dataclasses\n"
+            "@dataclasses.dataclass\n"
+            "class P:\n"
+            "    n: int\n"
+            "    def __post_init__(self): self.d = self.n * 2\n"
+            "_kept = {}\n"
+            "def get():\n"
+            "    if 0 not in _kept: _kept[0] = P(3)\n"
+            "    return _kept[0].d\n"
+        },
+        "import hot\n"
+        "def test_often():\n"
+        "    hot.P(1), hot.P(2)\n"
+        "    hot.get()\n"
+        "def test(): assert hot.get() == 6\n",
+        ("hot.py", "n * 2", "n * 3"),
+    ),
+    "the same place of another function": Way(
+        {
+            "hot.py": "def norm(x): return x * 2\n"
+            "_kept = {}\n"
+            "def one(xs): return list(map(norm, xs))\n"
+            "def two(xs):\n"
+            "    if 0 not in _kept: _kept[0] = list(map(norm, xs))\n"
+            "    return _kept[0]\n"
+        },
+        "import hot\n"
+        "def test_often():\n"
+        "    hot.one([1]), hot.one([2])\n"
+        "    hot.two([1])\n"
+        "def test(): assert hot.two([1]) == [2]\n",
+        ("hot.py", "x * 2", "x * 3"),
+    ),
+    "a thread of its own": Way(
+        {
+            "hot.py": "import threading\n"
+            "class Job(threading.Thread):\n"
+            "    def run(self): self.out = 5\n"
+            "_kept = {}\n"
+            "def get():\n"
+            "    if 0 not in _kept:\n"
+            "        job = Job(); job.start(); job.join(); _kept[0] = job.out\n"
+            "    return _kept[0]\n"
+        },
+        "import hot\ndef test_first(): hot.get()\ndef test(): assert hot.get() == 5\n",
+        ("hot.py", "out = 5", "out = 6"),
+    ),
+    "tasks of an event loop": Way(
+        {
+            "hot.py": "import asyncio\n"
+            "async def fetch(key): return key * 2\n"
+            "_kept = {}\n"
+            "async def get():\n"
+            "    if 0 not in _kept: _kept[0] = await asyncio.gather(*map(fetch, [1]))\n"
+            "    return _kept[0]\n"
+        },
+        "import asyncio, hot\n"
+        "def test_first(): asyncio.run(hot.get())\n"
+        "def test(): assert asyncio.run(hot.get()) == [2]\n",
+        ("hot.py", "key * 2", "key * 3"),
+    ),
+    "a getter that fills more": Way(
+        {
+            "hot.py": "class Settings:\n"
+            "    def __getattr__(self, name):\n"
+            "        vars(self).update(load())\n"
+            "        return vars(self)[name]\n"
+            "def load(): return {'host': 'h', 'port': 5}\n"
+            "S = Settings()\n"
+        },
+        "import hot\ndef test_first(): hot.S.host\ndef test(): assert hot.S.port == 5\n",
+        ("hot.py", "'port': 5", "'port': 6"),
+    ),
+    "a file that a thread reads": Way(
+        {
+            "d.txt": "1",
+            "hot.py": "from concurrent.futures import ThreadPoolExecutor\n"
+            "from pathlib import Path\n"
+            "_kept = {}\n"
+            "def get():\n"
+            "    if 0 not in _kept:\n"
+            "        with ThreadPoolExecutor() as pool:\n"
+            "            _kept[0] = list(pool.map(Path.read_text, [Path('d.txt')]))\n"
+            "    return _kept[0]\n",
+        },
+        "import hot\ndef test_first(): hot.get()\ndef test(): assert hot.get() == ['1']\n",
+        ("d.txt", "1", "2"),
+    ),
+    "a way out of a link": Way(
+        {"x/y/z": "", "x/s.txt": "s", "s.txt": "q"},
+        "def test(): assert open('p/../s.txt').read() == 's'\n",
+        ("x/s.txt", "s", "t"),
+        links=(("p", "x/y"),),
+    ),
     "a line of a traceback": Way(
         {"core.py": "# one\n\ndef boom(): raise ValueError\n"},
         "import pytest, core\n"

@@ -108,6 +108,10 @@ class NodeBuilder:
             found.setdefault(named.get(id(item)) or name(item), []).append(item)
         return found
 
+    def id(self, item: Any) -> str:
+        """The id of an item."""
+        return self._ids.id(item)
+
     def node(self, item: Any) -> Message:
         """The message of one item, which must stay alive; only the id if the item raises."""
         nodeid = self._named[id(item)] = self._ids.id(item)

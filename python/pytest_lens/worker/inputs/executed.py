@@ -31,7 +31,7 @@ from _thread import _count, get_ident
 from types import CodeType
 from typing import Any, Callable
 
-from . import callables, named
+from . import callables, code_names, named
 from .nodes import LINES, PROCESS, STAT, Nodes
 from .unaudited import caller_frames, identity
 
@@ -45,17 +45,6 @@ _WITHOUT_CODE = frozenset(
         types.ClassMethodDescriptorType,
     )
 )
-# Names by which code asks for line numbers.
-_LINE_NAMES = frozenset(
-    ("f_lineno", "tb_lineno", "co_firstlineno", "co_lines", "co_positions")
-    + ("lineno", "end_lineno", "getlineno", "reportinfo")
-)
-# Names by which code asks for a file's existence, size or time, which raises no audit event.
-_STAT_NAMES = frozenset(
-    ("stat", "lstat", "access", "exists", "lexists", "samefile", "getsize", "readlink")
-    + ("is_file", "is_dir", "is_symlink", "isfile", "isdir", "islink")
-    + ("getmtime", "getctime", "getatime")
-)
 # Functions through which, and through `linecache.getlines`, all else gets to lines of sources.
 _LINE_READERS = (
     linecache.lazycache,
@@ -64,18 +53,6 @@ _LINE_READERS = (
     traceback.walk_tb,
     traceback.walk_stack,
 )
-# Functions that start processes without an audit event, by name: the end of their path.
-_STARTERS = {
-    "spawnv_passfds": "/multiprocessing/util.py",
-    "connect_to_new_process": "/multiprocessing/forkserver.py",
-}
-# Functions of libraries that look for what a dotted name means: the end of their path, and the
-# argument.
-_RESOLVERS = {
-    "BaseConfigurator.resolve": ("/logging/config.py", "s"),
-    "resolve": ("/_pytest/monkeypatch.py", "name"),
-}
-_RESOLVER_NAME = "resolve"
 # A code object's flags of generators and coroutines: an earlier test may have begun them.
 _RESUMED = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 # The number of calls in a test after which a function is disarmed.
@@ -89,6 +66,10 @@ _NEAR = 400
 _MOST_NAMES = 256
 _ID_BITS = 24
 _MASK = (1 << _ID_BITS) - 1
+
+
+# A place in a module: its globals, the line and the instruction.
+_Place = tuple[int, Any, int]
 
 
 class Executed:
@@ -129,7 +110,11 @@ class Executed:
         # Those of them that were disarmed in this test: how many functions were executed before.
         self._blind: dict[int, int] = {}
         # By id, the places from which such calls came.
-        self._seen: dict[int, set[tuple[int, int]]] = {}
+        self._seen: dict[int, set[_Place | None]] = {}
+        # Whether a place is in a source: code that is none may have the globals of a module.
+        self._is_source: dict[_Place, bool] = {}
+        # What getters may fill: the names that it had before, and who fills it.
+        self._filled: dict[int, tuple[dict[Any, Any], set[Any], int]] = {}
         # Those that get a name, by id, with the calls of the present test: see `named.asked_name`.
         self._getters: dict[int, int] = {}
         # The thread in which tests run.
@@ -224,8 +209,8 @@ class Executed:
 
         def first_executed(code: CodeType, _offset: int) -> Any:
             # Most of it is a library's.
-            if path_of(code.co_filename, "") is None and code.co_name not in _STARTERS:
-                if code.co_name == _RESOLVER_NAME:
+            if path_of(code.co_filename, "") is None and code.co_name not in code_names.STARTERS:
+                if code.co_name == code_names.RESOLVER:
                     self._watch_resolver(code, getframe(1))
                 elif code.co_filename[:1] == "<" and self.outer is not None:
                     self._executes_text(code, getframe(1))
@@ -248,7 +233,7 @@ class Executed:
                     own.add(key)
                     note(key)
                     return None
-            elif _starts_process(code):
+            elif code_names.starts_process(code):
                 self._add(code, (self._nodes.number(PROCESS),))
             else:
                 return disable
@@ -257,6 +242,10 @@ class Executed:
             return disable
 
         def called(code: CodeType, offset: int, function: object, argument: object) -> Any:
+            if type(argument) is types.FunctionType:  # to `map`, say, which calls it
+                passer = caller_of(identity(code))
+                if passer is not None and identity(code) not in own:
+                    self._called(passer, argument.__code__)
             if type(function) in _WITHOUT_CODE:
                 if function is not dynamic_import:
                     return disable
@@ -311,8 +300,8 @@ class Executed:
 
     def _watch_resolver(self, code: CodeType, frame: Any) -> None:
         """A function of a library is executed for the first time that may be a resolver."""
-        path, argument = _RESOLVERS.get(code.co_qualname, ("", ""))  # type: ignore[attr-defined]
-        if not path or not code.co_filename.endswith(path):
+        argument = code_names.resolved_argument(code)
+        if argument is None:
             return
 
         def resolves(frame: Any) -> None:
@@ -326,22 +315,22 @@ class Executed:
         resolves(frame)
 
     def _executes_text(self, code: CodeType, frame: Any) -> None:
-        """Code is executed that is no source's: an example of a text, say. No event shows imports
-        of modules that are loaded.
+        """Code is executed that is no source's: an example of a text, say.
+
+        No event shows imports of modules that are loaded.
         """
-        if self.on_import is None or code.co_filename.startswith("<frozen "):
-            return
-        modules = [name for name in code.co_names if name in sys.modules]
-        for name in modules:
-            self.on_import(name, frame)
-            for inner in code.co_names:
-                if f"{name}.{inner}" in sys.modules:
-                    self.on_import(f"{name}.{inner}", frame)
+        if self.on_import is not None and not code.co_filename.startswith("<frozen "):
+            for module in code_names.modules_in(code):
+                self.on_import(module, frame)
 
     def take(self) -> set[int]:
         """The inputs that were executed since the last call; from now on each is noted again."""
         if not self._now and not self._disarmed and not any(self._getters.values()):
             return set()
+        for held, known, getter in list(self._filled.values()):
+            for name in filter(named.is_name, set(held) - known):
+                self._named.add_result(name, getter)
+        self._filled.clear()
         # Other threads note more meanwhile: what is taken is what was there.
         taken = list(self._now)
         getters = [key for key, calls in list(self._getters.items()) if calls]
@@ -407,8 +396,13 @@ class Executed:
         return list(pairs)
 
     def caller(self, frame: Any) -> int | None:
-        """The function of the project that is next on the stack."""
+        """The function of the project that is next on the stack.
+
+        In another thread it may be the one for which the thread of the tests waits.
+        """
         key = self._next_caller(frame)
+        if key is None and self.is_in_other_thread():
+            key = self._next_caller(sys._current_frames().get(self._thread))
         return None if key is None else self._numbers[self._callers[key]][0]
 
     def input_of(self, code: CodeType) -> int | None:
@@ -457,16 +451,26 @@ class Executed:
             frame = self._caller_frame()
         except ValueError:
             frame = sys._getframe(2)
-        back = frame.f_back
-        if back is None:
-            return
         # Nearly always the same function; to ask for it takes longer than all else here.
-        place = identity(back.f_globals), back.f_lasti
+        place = self._source_place(frame.f_back)
         seen = self._seen.setdefault(key, set())
         if place not in seen:
             seen.add(place)
             if self._note_caller(key, frame):
                 self._looks[key] = _LOOKS
+
+    def _source_place(self, frame: Any) -> _Place | None:
+        """The place of the project's next frame on the stack: a library's calls back for many."""
+        known, outer, is_source = self._globals, self.outer, self._is_source
+        while frame is not None and frame is not outer:
+            if identity(frame.f_globals) in known:
+                place = identity(frame.f_globals), frame.f_lineno, frame.f_lasti
+                if place not in is_source:
+                    is_source[place] = identity(frame.f_code) in self._callers
+                if is_source[place]:
+                    return place
+            frame = frame.f_back
+        return None
 
     def _note_first(self, key: int, frame: Any, place: tuple[int, int, int, int | None]) -> None:
         """Note who calls a function for the first time in a test, at a place that is not known."""
@@ -481,13 +485,29 @@ class Executed:
     def _note_caller(self, key: int, frame: Any) -> bool:
         """Note who calls a function, whose frame this is; whether that is new."""
         caller = self._next_caller(frame.f_back)
-        if caller is None and self.is_in_other_thread():
-            # Code that names it may have passed it to this thread, and may keep what it returns.
+        is_elsewhere = caller is None and self.is_in_other_thread()
+        is_free = caller is None or caller in self._own
+        code = self._codes[self._known[key]] if is_free else None
+        if code is not None and (is_elsewhere or code.co_flags & _RESUMED):
+            # Code that names it may have passed it to this thread or to an event loop, and may keep
+            # what it returns.
             with contextlib.suppress(Exception):  # it would be raised in the project's code
-                self._named.add_result(frame.f_code.co_name, self._known[key])
+                self._named.add_result(code.co_name, self._known[key])
+                if is_elsewhere:
+                    self._note_waiting(key)
         elif caller is not None and caller not in self._own:
             return self._note_call(self._callers[caller] << _ID_BITS | self._known[key])
         return False
+
+    def _note_waiting(self, key: int) -> None:
+        """A function begins in another thread: the thread of the tests may wait for its result."""
+        frame = sys._current_frames().get(self._thread)
+        while frame is not None and frame is not self.outer:
+            if self.is_project(frame):
+                waiting = identity(frame.f_code)
+                if waiting in self._callers and waiting not in self._own:
+                    self._note_call(self._callers[waiting] << _ID_BITS | self._known[key])
+            frame = frame.f_back
 
     def _got(self, key: int, frame: Any) -> None:
         """Each call gets another name, and what it returns may be found by the name from now on."""
@@ -496,6 +516,9 @@ class Executed:
             self._now[key] = 1  # an ordinary one until the next test
         with contextlib.suppress(Exception):  # it would be raised in the project's code
             self._named.add_result(named.asked_name(frame), self._known[key])
+            held = named.filled_by(frame)
+            if held is not None and identity(held) not in self._filled:
+                self._filled[identity(held)] = held, set(held), self._known[key]
 
     def _link(self, code: CodeType, frame: Any) -> None:
         """Link a function to what it may find without calling anything."""
@@ -553,9 +576,9 @@ class Executed:
         # A template, for example, is no source.
         node = ("function", path, name) if path.endswith(".py") else ("file", path)
         numbers = [self._nodes.number(node)]
-        if not _LINE_NAMES.isdisjoint(code.co_names):
+        if code_names.asks_for_lines(code):
             numbers.append(self._nodes.number(LINES))
-        if not _STAT_NAMES.isdisjoint(code.co_names) or _is_strict(code):
+        if code_names.asks_for_files(code):
             numbers.append(self._nodes.number(STAT))
         number = self._callers[identity(code)] = self._add(code, tuple(numbers))
         _, callers = self._pending.pop(identity(code), (code, set()))
@@ -569,14 +592,3 @@ class Executed:
         key = identity(code)
         self._known[key], self._inputs[key] = number, numbers
         return number
-
-
-def _is_strict(code: CodeType) -> bool:
-    """Whether code resolves a path that has to exist."""
-    resolves = "resolve" in code.co_names or "realpath" in code.co_names
-    return resolves and any(type(kept) is tuple and "strict" in kept for kept in code.co_consts)
-
-
-def _starts_process(code: CodeType) -> bool:
-    end = _STARTERS.get(code.co_name)
-    return end is not None and code.co_filename.endswith(end)

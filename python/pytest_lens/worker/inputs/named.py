@@ -93,6 +93,28 @@ def asked_name(frame: Any) -> str | None:
     return name if type(name) is str and not name.startswith("__") else None
 
 
+def filled_by(frame: Any) -> dict[Any, Any] | None:
+    """The dictionary that a getter may fill with more names than it is called with: the module's,
+    the object's, or itself.
+    """
+    code, values = frame.f_code, frame.f_locals
+    if not code.co_argcount:
+        return None
+    holder = values.get(code.co_varnames[1 if code.co_name == "__get__" else 0])
+    if type(holder) is str:
+        names: dict[Any, Any] = frame.f_globals
+        return names
+    if isinstance(holder, dict):
+        return holder
+    held = object.__getattribute__(holder, "__dict__")
+    return held if type(held) is dict else None
+
+
+def is_name(value: object) -> bool:
+    """Whether a key may be a name."""
+    return type(value) is str and len(value) <= LONGEST_NAME
+
+
 def _name_of(descriptor: Any, instance: Any, owner: Any) -> str | None:
     owner = type(instance) if instance is not None else owner
     for base in type.__getattribute__(owner, "__mro__"):

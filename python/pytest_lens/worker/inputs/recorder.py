@@ -375,7 +375,7 @@ class Inputs:
     def _read_file(self, event: str, args: tuple[Any, ...]) -> None:
         kind = "folder" if event in ("os.listdir", "os.scandir") else "file"
         for path in file_reads.paths(event, args):
-            absolute = os.path.abspath(os.fsdecode(path))
+            absolute = _absolute(os.fsdecode(path))
             located = self._locate_any(absolute)
             if located is None:
                 self._read_library(kind, absolute)
@@ -449,6 +449,11 @@ _IMPORTERS = frozenset(
     )
 )
 _TEMPORARY = os.path.join(tempfile.gettempdir(), "")
+
+
+def _absolute(path: str) -> str:
+    """An absolute path without `..`, which leads out of the place to which a link leads."""
+    return os.path.realpath(path) if os.pardir in path else os.path.abspath(path)
 
 
 def _ends_of_parts(name: str) -> list[int]:

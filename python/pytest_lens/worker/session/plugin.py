@@ -39,6 +39,7 @@ from . import (
     pytest_prebuild,
     rootdir,
     run_skipped,
+    whole_session,
     xdist_worker,
 )
 from .argument_files import ArgumentFiles
@@ -49,6 +50,8 @@ from .startup_errors import StartupErrors
 from .terminal import TerminalStream
 
 _BATCH = 500
+# The most deselected tests whose ids the engine gets.
+_LISTED = 10_000
 
 
 class LensPlugin:
@@ -64,6 +67,8 @@ class LensPlugin:
         self._verdicts = VerdictBuilder(worker.root, self._comparisons)
         self._timers = overtime.Timers(worker, self._verdicts)
         self._deselected = 0
+        # Those items, as long as they are few enough to be listed.
+        self._deselected_items: list[Any] = []
         # pytest's count of tests, before any hook left some out.
         self._counted = 0
         self._output_options: list[str] = []
@@ -235,6 +240,8 @@ class LensPlugin:
 
     def pytest_deselected(self, items: list[Any]) -> None:
         self._deselected += len(items)
+        if len(self._deselected_items) <= _LISTED:
+            self._deselected_items += items
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_exception_interact(self) -> Iterator[None]:
@@ -397,6 +404,8 @@ class LensPlugin:
                 "t": "collected",
                 "count": len(items),
                 "deselected": self._deselected,
+                "deselected_ids": self._deselected_ids(builder),
+                **whole_session.facts(worker, session.config),
                 "dropped": max(0, self._counted - self._deselected - len(items)),
                 "errors": self._errors.found,
                 "skipped": self._errors.skipped,
@@ -421,6 +430,10 @@ class LensPlugin:
                 "duration_ms": round((time.perf_counter() - self._started) * 1000, 3),
             }
         )
+
+    def _deselected_ids(self, builder: NodeBuilder) -> list[str]:
+        items, self._deselected_items = self._deselected_items, []
+        return [builder.id(item) for item in items] if len(items) == self._deselected else []
 
     def _parked(self, session: Any, park: Park, alone: bool) -> bool:
         """Park; true in a process that runs tests, false if this process ends."""

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::model::collect_error::CollectError;
 use crate::model::node::{MadeNode, Node};
+use crate::model::select::covers_test;
 
 /// Why a file skips itself as a whole.
 #[derive(Debug, Clone, Deserialize)]
@@ -30,8 +31,15 @@ pub(crate) struct Collection {
     pub errors: Vec<CollectError>,
     /// Files that skip themselves as a whole, with the reasons.
     pub skipped: HashMap<String, SkippedFile>,
-    /// Number of tests that pytest deselected.
-    pub deselected: usize,
+    deselected: Deselected,
+}
+
+/// The tests that pytest, its configuration or a plugin deselected.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Deselected {
+    pub count: usize,
+    /// Empty if they are too many.
+    pub ids: Vec<String>,
 }
 
 impl Collection {
@@ -40,7 +48,7 @@ impl Collection {
         source_order: Vec<usize>,
         errors: Vec<CollectError>,
         skipped: HashMap<String, SkippedFile>,
-        deselected: usize,
+        deselected: Deselected,
     ) -> Self {
         let by_id = nodes.iter().enumerate().map(|(index, node)| (Arc::clone(&node.id), index)).collect();
         Collection { nodes, by_id, source_order, errors, skipped, deselected }
@@ -57,6 +65,24 @@ impl Collection {
             return Cow::Borrowed(&self.nodes);
         }
         self.source_order.iter().map(|&index| Arc::clone(&self.nodes[index])).collect()
+    }
+
+    /// Whether an id names a test that was deselected.
+    pub(crate) fn is_deselected(&self, id: &str) -> bool {
+        self.deselected.ids.iter().any(|test| covers_test(id, test))
+    }
+
+    /// Whether it is known which tests were deselected.
+    pub(crate) fn knows_deselected(&self) -> bool {
+        self.deselected.ids.len() == self.deselected.count
+    }
+
+    /// Number of deselected tests that these ids name; none stand for all.
+    pub(crate) fn deselected_of(&self, ids: &[String]) -> usize {
+        if ids.is_empty() || !self.knows_deselected() {
+            return self.deselected.count;
+        }
+        self.deselected.ids.iter().filter(|test| ids.iter().any(|id| covers_test(id, test))).count()
     }
 
     pub(crate) fn index_of(&self, id: &str) -> Option<usize> {

@@ -64,7 +64,10 @@ pub(crate) fn select(tests: &Collection, ids: &[String], filter: &Filter) -> Res
         if exact.is_none() || !id.contains("::") {
             chosen.extend(all.clone().filter(|&index| means(id, &tests.nodes[index])));
         }
-        let found = chosen.len() > before || exact.is_some() || all.clone().any(|index| means(id, &tests.nodes[index]));
+        let found = chosen.len() > before
+            || exact.is_some()
+            || tests.is_deselected(id)
+            || all.clone().any(|index| means(id, &tests.nodes[index]));
         // A file or folder may hold no test, which pytest reports as "nothing collected" and not as an error. A file
         // that does not import is reported with the collection errors, and the other tests run.
         if !found && id.contains("::") && !tests.errors.iter().any(|error| error.path == NodeId::new(id).file()) {
@@ -84,6 +87,11 @@ pub(crate) fn sort_by_arguments(taken: &mut [usize], tests: &Collection, argumen
     let arguments: Vec<&String> = arguments.iter().filter(|argument| !is_covered(argument)).collect();
     let place = |node: &Node| arguments.iter().position(|argument| names(argument, node)).unwrap_or(arguments.len());
     taken.sort_by_cached_key(|&index| place(&tests.nodes[index]));
+}
+
+/// Returns whether an id names this test: it is the test's own, or that of its function, class, file or folder.
+pub(crate) fn covers_test(id: &str, test: &str) -> bool {
+    id == test || covers(id, test)
 }
 
 /// Returns whether the tests of one argument are all among those of another one.

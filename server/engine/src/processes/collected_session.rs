@@ -9,14 +9,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use pytest_lens_analysis::clocks::{Reading, first_reading};
-use pytest_lens_analysis::listing::restricted_to;
 use pytest_lens_analysis::{FileAnalysis, PytestSettings};
 use pytest_lens_protocol::{SessionExit, TimeSpent};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::model::collect_error::CollectError;
-use crate::model::collection::{Collection, source_order};
+use crate::model::collection::{Collection, Deselected, source_order};
 use crate::model::file_readers::FileReads;
 use crate::model::node::{Analyses, MadeNode, Node};
 use crate::model::scope::{Scope, is_below};
@@ -43,8 +42,13 @@ pub(crate) type Parents = (Arc<Base>, Option<Arc<Prestarted>>);
 /// A finished collection.
 pub(crate) struct CollectedSession {
     pub scope: Scope,
-    /// The files and folders to which the configuration restricts a collection of the whole project.
-    restricted_to: Option<Vec<String>>,
+    /// The files, folders and ids from which pytest collected, relative to the root.
+    args: Vec<String>,
+    /// The folders of conftests with hooks that act on the whole session.
+    hook_folders: Vec<String>,
+    /// A hook of the project may have read the arguments.
+    reads_args: bool,
+    settings: Arc<PytestSettings>,
     pub options: WorkerOptions,
     pub tests: Collection,
     /// Files of the project that it read, with the files whose code read them.
@@ -253,7 +257,8 @@ pub(crate) async fn collect(
         }
     };
     let source_order = source_order(&items);
-    let (root, settings, analyses, variables) = (order.root, order.settings, order.analyses, order.variables);
+    let (root, settings, analyses, variables) =
+        (order.root, Arc::clone(&order.settings), order.analyses, order.variables);
     let day_left = collected.day_left.and_then(|left| Duration::try_from_secs_f64(left).ok());
     let sources: Vec<_> =
         collected.read.files.iter().filter(|file| is_source(file)).map(|file| PathBuf::from(&file.0)).collect();
@@ -282,9 +287,9 @@ pub(crate) async fn collect(
         snapshot.add(opened.snapshot);
         snapshot.add(opened_before);
         snapshot.add(order.crash_inputs);
-        (nodes, reasons, snapshot, certain, perhaps_read, restricted_to(&root, &settings))
+        (nodes, reasons, snapshot, certain, perhaps_read)
     });
-    let (nodes, reasons, snapshot, (is_certain, has_certain_code), perhaps_read, restricted_to) =
+    let (nodes, reasons, snapshot, (is_certain, has_certain_code), perhaps_read) =
         compared.await.ok_or_else(|| CollectFailure::broken("the collected tests could not be read"))?;
     let shared = fork && reasons.is_empty();
     let (process, events, exclusive) = match purpose {
@@ -300,16 +305,20 @@ pub(crate) async fn collect(
         }
         Purpose::Unasked => (None, None, ExclusiveSession::default()),
     };
+    let deselected = Deselected { count: collected.deselected, ids: collected.deselected_ids };
     let session = CollectedSession {
         scope: order.scope,
-        restricted_to,
+        args: collected.args,
+        hook_folders: collected.hook_folders,
+        reads_args: collected.reads_args,
+        settings: order.settings,
         // It is no other session than one whose time was not measured.
         options: WorkerOptions {
             timings: order.options.timings && !shared,
             crashed: order.options.crashed.filter(|crashed| !crashed.is_empty()),
             ..order.options
         },
-        tests: Collection::new(nodes, source_order, collected.errors, collected.skipped, collected.deselected),
+        tests: Collection::new(nodes, source_order, collected.errors, collected.skipped, deselected),
         reads,
         third_party: collected.third_party,
         unfit: collected.unfit,
@@ -418,18 +427,38 @@ impl CollectedSession {
         }
     }
 
-    /// Returns whether it has what a collection of this path alone has: a path that a client names is collected even if
-    /// the configuration leaves it out of its folder, or of the whole project.
+    /// Returns whether it has what a collection of this path alone has.
     fn has_all_of(&self, path: &str) -> bool {
-        let is_whole = match (&self.scope, &self.restricted_to) {
-            (Scope::All, Some(starts)) => starts.iter().any(|start| is_below(path, start)),
-            (own, _) => own.holds(path),
+        let is_whole = match &self.scope {
+            Scope::All => self.args.iter().any(|start| is_below(path, start)),
+            own @ Scope::Paths(_) => own.holds(path),
         };
-        let mut errors = self.tests.errors.iter().filter(|error| is_below(&error.path, path));
+        // Hooks that a collection of the path alone would not load, or that act by what is collected.
+        let acts_otherwise = || {
+            let is_elsewhere = |folder: &String| path != "." && !is_below(path, folder);
+            self.reads_args || self.dropped > 0 || self.hook_folders.iter().any(is_elsewhere)
+        };
+        let mut errors = self.tests.errors.iter().filter(|error| is_below(&error.path, path)).peekable();
         // Another file of the same name is the reason why one can't be imported.
-        let has_mismatch = errors.clone().any(|error| error.message.contains("import file mismatch"));
-        let has_tests = || self.tests.nodes.iter().any(|node| is_below(&node.file, path));
-        is_whole && !has_mismatch && (errors.next().is_some() || has_tests())
+        let is_mismatch = |error: &CollectError| {
+            error.message.contains("ImportPathMismatchError") || error.message.contains("import file mismatch")
+        };
+        let has_error = errors.peek().is_some();
+        is_whole
+            && !acts_otherwise()
+            && !errors.any(is_mismatch)
+            && (has_error || self.tests.nodes.iter().any(|node| is_below(&node.file, path)))
+            && !self.is_unusual_file(path)
+    }
+
+    /// Returns whether it is a file that the configuration does not take for one of tests: of one that a client names,
+    /// pytest collects more.
+    fn is_unusual_file(&self, path: &str) -> bool {
+        let is_file = || {
+            self.tests.nodes.iter().any(|node| *node.file == *path)
+                || self.tests.errors.iter().any(|error| error.path == path)
+        };
+        !self.settings.is_test_file(Path::new(path)) && is_file()
     }
 
     /// Returns whether the code that it collected, and the interpreter, are still those on disk. A file outside of the

@@ -517,6 +517,18 @@ pub(crate) struct WireCollected {
     /// Number of tests that pytest, its configuration or a plugin deselected.
     #[serde(default)]
     pub deselected: usize,
+    /// Their ids; empty if they are too many.
+    #[serde(default)]
+    pub deselected_ids: Vec<String>,
+    /// The arguments from which pytest collected: paths and ids, relative to the root if they are below it.
+    #[serde(default)]
+    pub args: Vec<String>,
+    /// The folders of conftests with hooks that act on the whole session.
+    #[serde(default)]
+    pub hook_folders: Vec<String>,
+    /// A hook of the project may have read the arguments.
+    #[serde(default)]
+    pub reads_args: bool,
     #[serde(default)]
     pub errors: Vec<CollectError>,
     /// Files that skip themselves as a whole, relative to the root, with the reasons.

@@ -162,8 +162,9 @@ pub(crate) fn choose_in(
 ) -> Result<Chosen, Refusal> {
     let ids = request.ids(project);
     let Found { collected, exclusive, is_new, .. } = found;
+    let no_filter = Filter::default();
     let (scope, exclusive) = (Scope::of_ids(ids.iter().map(String::as_str)), Arc::new(exclusive));
-    let chosen = if is_filtered {
+    let chosen = if is_filtered && !collected.tests.knows_deselected() {
         // A test that pytest has deselected is not unknown.
         let here: Vec<_> =
             ids.iter().filter(|id| collected.tests.nodes.iter().any(|node| names(id, node))).cloned().collect();
@@ -173,16 +174,14 @@ pub(crate) fn choose_in(
             select(&collected.tests, &here, &Filter::default())
         }
     } else {
-        select(&collected.tests, &ids, filter)
+        select(&collected.tests, &ids, if is_filtered { &no_filter } else { filter })
     };
     let Selection { taken: mut selected, left } = chosen.map_err(invalid)?;
     if collected.tests.is_in_source_order() && request.options.in_order_of.len() > 1 {
         let arguments: Vec<_> = request.options.in_order_of.iter().map(|id| own_id(&project.state.root, id)).collect();
         sort_by_arguments(&mut selected, &collected.tests, &arguments);
     }
-    // Those that the configuration deselects in a file are not requested with another test of the file.
-    let is_of_tests = !selected.is_empty() && ids.iter().all(|id| id.contains("::")) && !ids.is_empty();
-    let deselected = if is_of_tests { left } else { left + collected.tests.deselected };
+    let deselected = left + collected.tests.deselected_of(&ids);
     let concerns = |error: &&CollectError| scope.is_troubled_by(&error.path);
     let mut broken: Vec<_> = collected.tests.errors.iter().filter(concerns).collect();
     if !broken.is_empty() {
