@@ -1,4 +1,4 @@
-"""What a code object asks for, by the names in it; and functions of libraries that matter."""
+"""Reads from the names in a code object what it asks for; knows functions of libraries that matter."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ class Executed:
         self._seen: dict[int, set[_Place | None]] = {}
         # Whether a place is in a source: code that is none may have the globals of a module.
         self._is_source: dict[_Place, bool] = {}
-        # What getters may fill: the names that it had before, and who fills it.
+        # Dictionaries that getters may fill: with the names from before, and the getter.
         self._filled: dict[int, tuple[dict[Any, Any], set[Any], int]] = {}
         # Those that get a name, by id, with the calls of the present test: see `named.asked_name`.
         self._getters: dict[int, int] = {}

@@ -18,7 +18,7 @@ use crate::model::collect_error::CollectError;
 use crate::model::collection::{Collection, Deselected, source_order};
 use crate::model::file_readers::FileReads;
 use crate::model::node::{Analyses, MadeNode, Node};
-use crate::model::scope::{Scope, is_below};
+use crate::model::scope::Scope;
 use crate::model::timings::sums;
 use crate::processes::blocking::blocking;
 use crate::processes::disk_snapshot::Snapshot;
@@ -43,12 +43,12 @@ pub(crate) type Parents = (Arc<Base>, Option<Arc<Prestarted>>);
 pub(crate) struct CollectedSession {
     pub scope: Scope,
     /// The files, folders and ids from which pytest collected, relative to the root.
-    args: Vec<String>,
+    pub args: Vec<String>,
     /// The folders of conftests with hooks that act on the whole session.
-    hook_folders: Vec<String>,
+    pub hook_folders: Vec<String>,
     /// A hook of the project may have read the arguments.
-    reads_args: bool,
-    settings: Arc<PytestSettings>,
+    pub reads_args: bool,
+    pub settings: Arc<PytestSettings>,
     pub options: WorkerOptions,
     pub tests: Collection,
     /// Files of the project that it read, with the files whose code read them.
@@ -425,40 +425,6 @@ impl CollectedSession {
             (_, Scope::All) => false,
             (own, Scope::Paths(paths)) => paths.iter().all(|path| own.names(path) || self.has_all_of(path)),
         }
-    }
-
-    /// Returns whether it has what a collection of this path alone has.
-    fn has_all_of(&self, path: &str) -> bool {
-        let is_whole = match &self.scope {
-            Scope::All => self.args.iter().any(|start| is_below(path, start)),
-            own @ Scope::Paths(_) => own.holds(path),
-        };
-        // Hooks that a collection of the path alone would not load, or that act by what is collected.
-        let acts_otherwise = || {
-            let is_elsewhere = |folder: &String| path != "." && !is_below(path, folder);
-            self.reads_args || self.dropped > 0 || self.hook_folders.iter().any(is_elsewhere)
-        };
-        let mut errors = self.tests.errors.iter().filter(|error| is_below(&error.path, path)).peekable();
-        // Another file of the same name is the reason why one can't be imported.
-        let is_mismatch = |error: &CollectError| {
-            error.message.contains("ImportPathMismatchError") || error.message.contains("import file mismatch")
-        };
-        let has_error = errors.peek().is_some();
-        is_whole
-            && !acts_otherwise()
-            && !errors.any(is_mismatch)
-            && (has_error || self.tests.nodes.iter().any(|node| is_below(&node.file, path)))
-            && !self.is_unusual_file(path)
-    }
-
-    /// Returns whether it is a file that the configuration does not take for one of tests: of one that a client names,
-    /// pytest collects more.
-    fn is_unusual_file(&self, path: &str) -> bool {
-        let is_file = || {
-            self.tests.nodes.iter().any(|node| *node.file == *path)
-                || self.tests.errors.iter().any(|error| error.path == path)
-        };
-        !self.settings.is_test_file(Path::new(path)) && is_file()
     }
 
     /// Returns whether the code that it collected, and the interpreter, are still those on disk. A file outside of the

@@ -17,6 +17,7 @@ pub(crate) mod launcher;
 pub(crate) mod liveness;
 pub(crate) mod mode;
 pub(crate) mod outside_files;
+mod part_of_session;
 pub(crate) mod pool;
 pub(crate) mod preload;
 pub(crate) mod prestarted;
