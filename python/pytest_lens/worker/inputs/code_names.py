@@ -1,4 +1,4 @@
-"""Reads from the names in a code object what it asks for; knows functions of libraries that matter."""
+"""Reads what a code object asks for from the names in it, and knows libraries that do so."""
 
 from __future__ import annotations
 
