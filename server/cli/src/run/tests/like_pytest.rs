@@ -121,7 +121,7 @@ async fn reasons_take_the_room_that_is_left() {
 #[tokio::test]
 async fn what_is_not_asked_for_is_not_printed() {
     let events = || {
-        let failed = TestOutcome { message: Some("assert 0".into()), ..outcome("t.py::test_a", "failed") };
+        let failed = TestOutcome { message: Some("assert 0".into()), attempt: 2, ..outcome("t.py::test_a", "failed") };
         let again = TestOutcome { will_rerun: true, ..outcome("t.py::test_a", "failed") };
         vec![started(1), outcomes(vec![again, failed]), finished(RunEndStatus::Failed, counts(0, 1))]
     };
