@@ -451,8 +451,14 @@ class Executed:
             frame = self._caller_frame()
         except ValueError:
             frame = sys._getframe(2)
+        back = frame.f_back
+        if back is None:
+            return
         # Nearly always the same function; to ask for it takes longer than all else here.
-        place = self._source_place(frame.f_back)
+        at = back.f_lasti
+        if at < _NEAR and (key, identity(back.f_globals), at, back.f_lineno) in self._known_places:
+            return
+        place = self._source_place(back)
         seen = self._seen.setdefault(key, set())
         if place not in seen:
             seen.add(place)
@@ -476,11 +482,10 @@ class Executed:
         """Note who calls a function for the first time in a test, at a place that is not known."""
         self._note_caller(key, frame)
         line, back = place[3], frame.f_back
-        if line is not None and place[1] in self._globals:
-            # Code that is no source's, of the same module, has lines of its own.
-            caller = identity(back.f_code)
-            if caller in self._callers and caller not in self._own:
-                self._known_places.add(place)
+        is_near = line is not None and place[1] in self._globals
+        # Code that is no source's, of the same module, has lines of its own.
+        if is_near and identity(back.f_code) in self._callers:
+            self._known_places.add(place)
 
     def _note_caller(self, key: int, frame: Any) -> bool:
         """Note who calls a function, whose frame this is; whether that is new."""
