@@ -114,7 +114,7 @@ class NodeBuilder:
 
     def node(self, item: Any) -> Message:
         """The message of one item, which must stay alive; only the id if the item raises."""
-        nodeid = self._named[id(item)] = self._ids.id(item)
+        nodeid = self._named[id(item)] = self.id(item)
         try:
             return self._node(item, nodeid)
         except Exception:

@@ -292,8 +292,10 @@ class Executed:
 
     def watch(self, function: Any, callback: Callable[[Any], None]) -> None:
         """Call `callback` with the frame of each call of a library's function from now on."""
+        self._watch_code(inspect.unwrap(function).__code__, callback)
+
+    def _watch_code(self, code: CodeType, callback: Callable[[Any], None]) -> None:
         monitoring: Any = sys.monitoring  # type: ignore[attr-defined]
-        code = inspect.unwrap(function).__code__
         self._watched[identity(code)] = callback
         self._special.add(identity(code))
         monitoring.set_local_events(self._tools[1], code, monitoring.events.PY_START)
@@ -308,10 +310,7 @@ class Executed:
             if self.on_resolve is not None:
                 self.on_resolve(frame.f_locals.get(argument), frame)
 
-        monitoring: Any = sys.monitoring  # type: ignore[attr-defined]
-        self._watched[identity(code)] = resolves
-        self._special.add(identity(code))
-        monitoring.set_local_events(self._tools[1], code, monitoring.events.PY_START)
+        self._watch_code(code, resolves)
         resolves(frame)
 
     def _executes_text(self, code: CodeType, frame: Any) -> None:

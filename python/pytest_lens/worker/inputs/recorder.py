@@ -293,10 +293,11 @@ class Inputs:
 
     def _resolved(self, name: object, frame: Any) -> None:
         """A library looks for what a dotted name means: modules, then what is in them."""
-        if isinstance(name, str):
-            for module in (name[:end] for end in _ends_of_parts(name)):
-                if module in sys.modules:
-                    self._asked(module, frame)
+        module = name if isinstance(name, str) else ""
+        while module and module not in sys.modules:
+            module = module.rpartition(".")[0]
+        if module:
+            self._asked(module, frame)
 
     def _imported(self, name: str) -> None:
         """A module that is not loaded is about to be imported, perhaps by the project."""
@@ -454,11 +455,6 @@ _TEMPORARY = os.path.join(tempfile.gettempdir(), "")
 def _absolute(path: str) -> str:
     """An absolute path without `..`, which leads out of the place to which a link leads."""
     return os.path.realpath(path) if os.pardir in path else os.path.abspath(path)
-
-
-def _ends_of_parts(name: str) -> list[int]:
-    """The ends of the parts of a dotted name."""
-    return [at for at, letter in enumerate(name) if letter == "."] + [len(name)]
 
 
 def _own_code(item: Any) -> int | None:

@@ -186,15 +186,22 @@ def _may_act(worker: Worker, config: Any, hooks: tuple[str, ...]) -> bool:
     )
 
 
-def _foreign(worker: Worker, config: Any, hooks: tuple[str, ...]) -> Iterator[Any]:
+def foreign(worker: Worker, config: Any, hooks: tuple[str, ...]) -> Iterator[Any]:
     """The implementations of hooks by the project and by unknown plugins."""
     known = fork_safety.harmless(worker.boot.harmless)
     for name in hooks:
         caller = getattr(config.pluginmanager.hook, name, None)
         for implementation in caller.get_hookimpls() if caller is not None else ():
-            package = fork_safety.module_of(implementation.plugin).partition(".")[0]
-            if package not in _INDIFFERENT and fork_safety.is_foreign(implementation.plugin, known):
+            if fork_safety.is_foreign(implementation.plugin, known):
                 yield implementation
+
+
+def _foreign(worker: Worker, config: Any, hooks: tuple[str, ...]) -> Iterator[Any]:
+    """The same without those of packages that are indifferent to arguments."""
+    for implementation in foreign(worker, config, hooks):
+        package = fork_safety.module_of(implementation.plugin).partition(".")[0]
+        if package not in _INDIFFERENT:
+            yield implementation
 
 
 def _only_describes(function: Any) -> bool:

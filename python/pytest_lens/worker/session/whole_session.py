@@ -10,10 +10,10 @@ from types import CodeType
 from typing import Any
 
 from ..collection.collect_errors import relative_path
-from ..processes import fork_safety
 from ..state import Worker
 from ..unpatched import os
 from ..wire import Message
+from .arguments import foreign
 
 # Hooks that pytest does not restrict to the tests below the conftest.
 _OF_THE_SESSION = (
@@ -43,13 +43,13 @@ def facts(worker: Worker, config: Any) -> Message:
     have read the arguments, and these. Paths are relative to the root.
     """
     folders = set()
-    for implementation in _of_the_project(worker, config, _OF_THE_SESSION):
+    for implementation in foreign(worker, config, _OF_THE_SESSION):
         file = getattr(implementation.plugin, "__file__", None)
         if isinstance(file, str) and os.path.basename(file) == "conftest.py":
             folders.add(relative_path(os.path.dirname(file), worker.root))
     reads = any(
         _names_arguments(getattr(implementation.function, "__code__", None))
-        for implementation in _of_the_project(worker, config, _EARLY)
+        for implementation in foreign(worker, config, _EARLY)
     )
     args = [_argument(worker, str(arg)) for arg in config.args]
     return {"hook_folders": sorted(folders), "reads_args": reads, "args": args}
@@ -58,17 +58,6 @@ def facts(worker: Worker, config: Any) -> Message:
 def _argument(worker: Worker, arg: str) -> str:
     path, colons, test = arg.partition("::")
     return relative_path(os.path.join(worker.folder, path), worker.root) + colons + test
-
-
-def _of_the_project(worker: Worker, config: Any, hooks: tuple[str, ...]) -> list[Any]:
-    known = fork_safety.harmless(worker.boot.harmless)
-    found = []
-    for name in hooks:
-        caller = getattr(config.pluginmanager.hook, name, None)
-        for implementation in caller.get_hookimpls() if caller is not None else ():
-            if fork_safety.is_foreign(implementation.plugin, known):
-                found.append(implementation)
-    return found
 
 
 def _names_arguments(code: Any) -> bool:

@@ -99,7 +99,6 @@ struct Wanted<'a> {
 }
 
 async fn listed(client: &Client, root: &Path, options: Wanted<'_>, out: &mut dyn Write) -> Result<i32, Failure> {
-    let is_filtered = options.filter.keyword.is_some() || options.filter.marker.is_some();
     let selected = chosen(client, options.filter).await;
     let mut errors = client.collect_errors().await?;
     let selected = match selected {
@@ -132,7 +131,7 @@ async fn listed(client: &Client, root: &Path, options: Wanted<'_>, out: &mut dyn
     });
     let mut stderr = std::io::stderr();
     for path in selectors::without_tests(&named, nodes.iter().map(|node| &*node.node_id)) {
-        if errors.is_empty() && !is_left_out(path) && !is_filtered {
+        if errors.is_empty() && !is_left_out(path) && options.filter.is_empty() {
             // If standard error is closed, the list still says it.
             let _ = writeln!(stderr, "pytest-lens: {}", selectors::no_tests_in(path));
         }

@@ -24,7 +24,7 @@ pub(crate) async fn refresh(client: &Client) {
 
 /// The ids that the expressions select; `None` if there is no expression.
 pub(crate) async fn filtered(client: &Client, filter: &Filter) -> Result<Option<HashSet<String>>, Failure> {
-    if filter.keyword.is_none() && filter.marker.is_none() {
+    if filter.is_empty() {
         return Ok(None);
     }
     Ok(Some(chosen(client, filter).await?))

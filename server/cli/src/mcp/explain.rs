@@ -17,7 +17,7 @@ use crate::options::selectors;
 use crate::paths::path_of_uri;
 use crate::results::report::Report;
 use crate::terminal::agent::answer::{Remarks, answer, bounded};
-use crate::terminal::agent::failures::in_phase;
+use crate::terminal::agent::failures::{cut_at, in_phase};
 use crate::terminal::agent::verdict::Facts;
 use crate::terminal::text::{count_of, first_line};
 
@@ -140,10 +140,7 @@ fn push_lines(text: &mut String, lines: &str) {
     // The options of the agent's own command line do not reach this run.
     let all = || lines.lines().filter(|line| !line.trim_start().starts_with("Use -v to get"));
     for line in all().take(LINES) {
-        match line.char_indices().nth(WIDTH) {
-            Some((end, _)) => text.push_str(&format!("{}...\n", line.get(..end).unwrap_or(line))),
-            None => text.push_str(&format!("{line}\n")),
-        }
+        text.push_str(&format!("{}\n", cut_at(line, WIDTH)));
     }
     let left = all().count().saturating_sub(LINES);
     if left > 0 {

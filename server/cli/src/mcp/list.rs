@@ -22,8 +22,8 @@ pub(super) async fn list_tests(workplace: &Workplace, given: ListTests) -> Resul
     let ids = selectors::node_ids(root, &given.paths)?;
     let project = workplace.project().await?;
     let client = &project.client;
-    let is_filtered = given.keyword.is_some() || given.marks.is_some();
-    let selected = chosen(client, &Filter { keyword: given.keyword, marker: given.marks }).await;
+    let filter = Filter { keyword: given.keyword, marker: given.marks };
+    let selected = chosen(client, &filter).await;
     let mut errors = client.collect_errors().await?;
     errors.retain(|error| is_selected_file(&ids, &path_of_uri(&error.uri, root)));
     let selected: HashSet<String> = match selected {
@@ -43,7 +43,7 @@ pub(super) async fn list_tests(workplace: &Workplace, given: ListTests) -> Resul
         let (path, line) = (path_of_uri(&error.uri, root), error.range.start.line + 1);
         text.push_str(&format!("can't be collected: {path}:{line} {}\n", first_line(&error.message)));
     }
-    if errors.is_empty() && !is_filtered {
+    if errors.is_empty() && filter.is_empty() {
         for path in selectors::without_tests(&ids, tests.iter().map(String::as_str)) {
             text.push_str(&format!("{}\n", selectors::no_tests_in(path)));
         }

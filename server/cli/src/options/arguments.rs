@@ -160,6 +160,13 @@ pub(crate) struct Filter {
     pub marker: Option<String>,
 }
 
+impl Filter {
+    /// Whether it selects all tests.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.keyword.is_none() && self.marker.is_none()
+    }
+}
+
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Run {
     /// Tests, classes, files or folders to run [default: all]

@@ -18,7 +18,9 @@ pub(crate) fn counts(report: &Report, warned: usize, level: i16, style: Style) -
 pub(crate) fn figures(report: &Report, warned: usize, level: i16) -> Vec<(usize, &str, &str)> {
     let count =
         |category: &str| report.categories.iter().find(|(known, _)| known == category).map_or(0, |(_, count)| *count);
-    let mut figures = known_figures(report, count, warned, level);
+    let (passed, failed) = report.subtests;
+    let subtests = (if level != 0 { passed } else { 0 }, failed);
+    let mut figures = known_figures(report, count, subtests, warned);
     let others = report.categories.iter().filter(|(category, _)| !KNOWN.contains(&&**category));
     figures.extend(others.map(|(category, count)| (*count, &**category, &**category)));
     figures.retain(|(count, ..)| *count > 0);
@@ -30,14 +32,10 @@ pub(crate) fn figures(report: &Report, warned: usize, level: i16) -> Vec<(usize,
 pub(crate) fn outcome_figures(report: &Report) -> Vec<(usize, &str, &str)> {
     let of = |counts: &BTreeMap<String, usize>, outcome: &str| counts.get(outcome).copied().unwrap_or(0);
     let count = |outcome: &str| of(&report.outcomes, outcome) + of(&report.before_teardown, outcome);
-    let mut figures = known_figures(report, count, 0, 0);
+    let mut figures = known_figures(report, count, (0, 0), 0);
     let (passed, failed) = report.subtests;
-    for (number, category, _) in &mut figures {
-        *number -= if *category == "failed" { failed } else { 0 };
-    }
-    let word = |count: usize, one: &'static str, many: &'static str| if count == 1 { one } else { many };
-    figures.push((failed, "subtest", word(failed, "subtest failed", "subtests failed")));
-    figures.push((passed, "subtest", word(passed, "subtest passed", "subtests passed")));
+    figures.push((failed, "subtest", plural(failed, "subtest failed", "subtests failed")));
+    figures.push((passed, "subtest", plural(passed, "subtest passed", "subtests passed")));
     figures.retain(|(count, ..)| *count > 0);
     figures
 }
@@ -46,15 +44,18 @@ pub(crate) fn outcome_figures(report: &Report) -> Vec<(usize, &str, &str)> {
 const KNOWN: [&str; 10] =
     ["failed", "timed_out", "crashed", "passed", "skipped", "not_run", "xfailed", "xpassed", "error", "rerun"];
 
+fn plural(count: usize, one: &'static str, many: &'static str) -> &'static str {
+    if count == 1 { one } else { many }
+}
+
+/// `subtests`: the numbers of passed and of failed ones to count.
 fn known_figures(
     report: &Report,
     count: impl Fn(&str) -> usize,
+    (passed, failed): (usize, usize),
     warned: usize,
-    level: i16,
 ) -> Vec<(usize, &'static str, &'static str)> {
     let errors = count("error") + report.errors.len();
-    let plural = |count: usize, one: &'static str, many: &'static str| if count == 1 { one } else { many };
-    let (passed, failed) = report.subtests;
     vec![
         (count("failed") + failed, "failed", "failed"),
         (count("timed_out"), "timed_out", "timed out"),
@@ -67,7 +68,7 @@ fn known_figures(
         (count("xpassed"), "xpassed", "xpassed"),
         (warned, "warning", plural(warned, "warning", "warnings")),
         (errors, "error", plural(errors, "error", "errors")),
-        (if level != 0 { passed } else { 0 }, "subtest", "subtests passed"),
+        (passed, "subtest", "subtests passed"),
         (report.reruns + count("rerun"), "rerun", "rerun"),
     ]
 }

@@ -171,7 +171,7 @@ pub(crate) fn choose_in(
         if here.is_empty() && !ids.is_empty() {
             Ok(Selection::default())
         } else {
-            select(&collected.tests, &here, &Filter::default())
+            select(&collected.tests, &here, &no_filter)
         }
     } else {
         select(&collected.tests, &ids, if is_filtered { &no_filter } else { filter })

@@ -159,7 +159,12 @@ fn brief(message: &str) -> String {
 }
 
 fn cut(line: &str) -> String {
-    match line.char_indices().nth(WIDTH) {
+    cut_at(line, WIDTH)
+}
+
+/// At most `width` characters of a line.
+pub(crate) fn cut_at(line: &str, width: usize) -> String {
+    match line.char_indices().nth(width) {
         Some((end, _)) => format!("{}...", line.get(..end).unwrap_or(line)),
         None => line.to_owned(),
     }
