@@ -48,13 +48,19 @@ fn is_time_to_give_back(before: Duration, unused: Duration) -> bool {
     GIVE_BACK_AFTER.iter().any(|limit| since < *limit && *limit <= unused)
 }
 
-/// Drops old events, and gives back what they and the last collections have left free.
+/// Drops old events, packs heavy ones, and gives back what they and the last collections have left free.
 async fn give_back_memory(engine: &Shared) {
-    for project in engine.projects.iter().filter(|project| !project.state.is_busy()) {
-        project.state.log.forget();
-    }
+    let quiet = engine.projects.iter().filter(|project| !project.state.is_busy());
+    let projects: Vec<Arc<Project>> = quiet.map(|it| Arc::clone(it.value())).collect();
+    let shrink = move || {
+        for project in projects {
+            project.state.log.forget();
+            project.state.log.pack_heavy();
+        }
+        give_back();
+    };
     // A failure to do so costs memory alone.
-    let _ = tokio::task::spawn_blocking(give_back).await;
+    let _ = tokio::task::spawn_blocking(shrink).await;
 }
 
 /// The projects that have processes.

@@ -16,7 +16,7 @@ fn main() {
 fn items(count: usize) -> Vec<Arc<TestItem>> {
     let item = |id: String, parent: Option<String>, kind: ItemKind| {
         Arc::new(TestItem {
-            label: id.rsplit("::").next().unwrap_or(&id).to_owned(),
+            label: id.rsplit("::").next().unwrap_or(&id).into(),
             uri: "file:///shop/tests".into(),
             range: None,
             markers: vec!["slow".to_owned()],

@@ -122,7 +122,7 @@ pub struct TestItem {
     /// The kind of the item.
     pub kind: ItemKind,
     /// The name to display.
-    pub label: String,
+    pub label: Arc<str>,
     /// URI of the file or folder.
     pub uri: Arc<str>,
     /// The range in the file, if known.

@@ -18,7 +18,7 @@ pub(crate) fn outline_item(root: &Path, path: &str, kind: ItemKind) -> TestItem 
         id: path.into(),
         parent: parent.map(Arc::from),
         kind,
-        label: label.to_owned(),
+        label: label.into(),
         uri: uri_of(&root.join(path)).into(),
         range: None,
         markers: Vec::new(),
@@ -34,7 +34,7 @@ pub(crate) fn item(
     id: &Arc<str>,
     parent: &Arc<str>,
     kind: ItemKind,
-    label: String,
+    label: Arc<str>,
     uri: &Arc<str>,
     range: Option<Range>,
 ) -> TestItem {

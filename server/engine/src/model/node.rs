@@ -54,7 +54,7 @@ pub(crate) struct Node {
     pub file: Arc<str>,
     /// 1-based line of the `def` keyword; `None` if the code is in another file.
     pub line: Option<u32>,
-    pub name: String,
+    pub name: Arc<str>,
     pub class_name: Option<Arc<str>>,
     /// The id of the function, without the brackets of a case.
     pub function_id: Arc<str>,
@@ -74,7 +74,7 @@ impl Node {
             node_id: self.id.to_string(),
             file_path: self.file.to_string(),
             lineno: self.line,
-            name: self.name.clone(),
+            name: self.name.to_string(),
             class_name: self.class_name.as_deref().map(str::to_owned),
             markers: self.markers.iter().map(|marker| marker.to_string()).collect(),
             skip: self.skip,
@@ -135,7 +135,7 @@ impl NodeMaker {
             skip: wire.skip,
             xfail: wire.xfail,
             group: wire.group.as_deref().map(|group| self.share(group)),
-            name: wire.name,
+            name: self.share(&wire.name),
             id,
         };
         MadeNode { node: Arc::new(node), is_function, place: wire.place }

@@ -80,7 +80,7 @@ impl Prefix<'_> {
 
     /// The item of the project itself, at the top of the tree.
     pub(crate) fn project_item(self, root: &std::path::Path) -> TestItem {
-        TestItem { parent: None, label: self.0.to_owned(), ..outline_item(root, self.0, ItemKind::Dir) }
+        TestItem { parent: None, label: self.0.into(), ..outline_item(root, self.0, ItemKind::Dir) }
     }
 
     pub(crate) fn delta(self, mut delta: InventoryDelta) -> InventoryDelta {

@@ -91,7 +91,7 @@ pub(crate) fn file_items(
             xfail: node.xfail,
             case_count: node.case_count,
             provisional: true,
-            ..item(&id, parent, kind, node.name.clone(), &uri, Some(range(node)))
+            ..item(&id, parent, kind, node.name.as_str().into(), &uri, Some(range(node)))
         }
     }));
     items

@@ -119,7 +119,7 @@ fn confirmed_items(items: &mut Vec<TestItem>, file: &FileEntry, uri: &Arc<str>) 
             for end in ends {
                 let id: Arc<str> = format!("{}::{}", file.path, &class[..end]).into();
                 if !seen.contains_key(&id) {
-                    let label = class[..end].rsplit("::").next().unwrap_or_default().to_owned();
+                    let label = class[..end].rsplit("::").next().unwrap_or_default().into();
                     let range = class_line(&class[..end]).map(Range::of_line);
                     seen.insert(Arc::clone(&id), items.len());
                     items.push(item(&id, &parent, ItemKind::Class, label, uri, range));
@@ -129,10 +129,10 @@ fn confirmed_items(items: &mut Vec<TestItem>, file: &FileEntry, uri: &Arc<str>) 
         }
         let range = node.line.map(Range::of_line);
         let mut kind = if node.is_doctest { ItemKind::Doctest } else { ItemKind::Function };
-        let mut label = node.name.clone();
+        let mut label = Arc::clone(&node.name);
         if node.is_case {
             let place = *seen.entry(Arc::clone(&node.function_id)).or_insert_with(|| {
-                let label = node.name.split('[').next().unwrap_or_default().to_owned();
+                let label = node.name.split('[').next().unwrap_or_default().into();
                 items.push(item(&node.function_id, &parent, ItemKind::Function, label, uri, range));
                 items.len() - 1
             });
@@ -143,8 +143,9 @@ fn confirmed_items(items: &mut Vec<TestItem>, file: &FileEntry, uri: &Arc<str>) 
             function.xfail = node.xfail && (first || function.xfail);
             merge_markers(&mut function.markers, node);
             kind = ItemKind::Case;
-            label =
-                node.name.split_once('[').map_or(node.name.as_str(), |(_, case)| case.trim_end_matches(']')).to_owned();
+            if let Some((_, case)) = node.name.split_once('[') {
+                label = case.trim_end_matches(']').into();
+            }
             parent = Arc::clone(&node.function_id);
         }
         let mut leaf = item(&node.id, &parent, kind, label, uri, range);

@@ -21,8 +21,11 @@ const WEIGHT_KEPT: usize = 8 * 1024 * 1024;
 /// The newest events are not packed, since most readers are near the end of the log.
 const UNPACKED: usize = 512;
 
-/// Events in one block.
+/// Events in one block; a block of heavy events has fewer.
 const BLOCK: usize = 256;
+
+/// Limit for the weight of the events that are not packed while nobody uses the project, in bytes.
+const WEIGHT_AT_REST: usize = 1024 * 1024;
 
 /// The most events in one answer.
 const PAGE: usize = 2_000;
@@ -40,6 +43,8 @@ struct Block {
     /// The time of the last event.
     at: Instant,
     weight: usize,
+    /// The number of its events.
+    count: usize,
     bytes: Box<[u8]>,
 }
 
@@ -53,7 +58,7 @@ impl Block {
 }
 
 struct Inner {
-    /// The oldest events, [`BLOCK`] in each.
+    /// The oldest events.
     packed: VecDeque<Arc<Block>>,
     /// The events after the packed ones.
     events: VecDeque<Arc<Event>>,
@@ -87,14 +92,19 @@ impl Inner {
 
     /// The number of the last dropped event.
     fn dropped(&self) -> u64 {
-        self.last - (self.packed.len() * BLOCK + self.events.len()) as u64
+        self.last - (self.packed_count() + self.events.len()) as u64
+    }
+
+    fn packed_count(&self) -> usize {
+        self.packed.iter().map(|block| block.count).sum()
     }
 
     /// Drops the oldest events while there are too many.
     fn forget(&mut self, now: Instant) {
+        let mut left = self.packed_count() + self.events.len();
         while let Some(block) = self.packed.front() {
             let is_read = now.duration_since(block.at) >= EVENTS_KEPT;
-            let left = (self.packed.len() - 1) * BLOCK + self.events.len();
+            left -= block.count;
             if left < KEPT && (self.weight <= WEIGHT_KEPT || !is_read) {
                 return;
             }
@@ -179,30 +189,44 @@ impl EventLog {
 
     /// Packs all but the newest events. Blocks.
     pub(crate) fn pack(&self) {
+        while self.pack_oldest(|inner| if inner.events.len() < UNPACKED + BLOCK { 0 } else { BLOCK }) {}
+    }
+
+    /// Packs all events if they are heavy: nobody uses the project at present. Blocks.
+    pub(crate) fn pack_heavy(&self) {
+        let heavy = |inner: &Inner| {
+            let weight: usize = inner.notes.iter().map(|(_, weight)| weight).sum();
+            if weight < WEIGHT_AT_REST { 0 } else { inner.events.len() }
+        };
+        self.pack_oldest(heavy);
+    }
+
+    /// Packs as many of the oldest events into a block; whether it did so.
+    fn pack_oldest(&self, count: impl Fn(&Inner) -> usize) -> bool {
         let lock = || self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let (oldest, at, weight) = {
                 let inner = lock();
-                if inner.events.len() < UNPACKED + BLOCK {
-                    return;
-                }
-                let weight: usize = inner.notes.iter().take(BLOCK).map(|(_, weight)| weight).sum();
-                let oldest: Vec<_> = inner.events.iter().take(BLOCK).cloned().collect();
-                let Some(&(at, _)) = inner.notes.get(BLOCK - 1) else { return };
+                let count = count(&inner);
+                let Some(&(at, _)) = count.checked_sub(1).and_then(|last| inner.notes.get(last)) else { return false };
+                let weight: usize = inner.notes.iter().take(count).map(|(_, weight)| weight).sum();
+                let oldest: Vec<_> = inner.events.iter().take(count).cloned().collect();
                 (oldest, at, weight)
             };
             let payloads: Vec<&EventPayload> = oldest.iter().map(|event| &event.payload).collect();
-            let Some(bytes) = encode(&payloads) else { return };
+            let Some(bytes) = encode(&payloads) else { return false };
             let mut inner = lock();
             if inner.events.front().map(|event| event.seq) != oldest.first().map(|event| event.seq) {
                 // Another call has packed or dropped these events.
                 continue;
             }
-            inner.events.drain(..BLOCK);
-            inner.notes.drain(..BLOCK);
+            let count = oldest.len();
+            inner.events.drain(..count);
+            inner.notes.drain(..count);
             let packed = bytes.len().min(weight);
             inner.weight = inner.weight - weight + packed;
-            inner.packed.push_back(Arc::new(Block { at, weight: packed, bytes: bytes.into() }));
+            inner.packed.push_back(Arc::new(Block { at, weight: packed, count, bytes: bytes.into() }));
+            return true;
         }
     }
 
@@ -223,7 +247,7 @@ impl EventLog {
 
     /// The events after `cursor`.
     pub(crate) fn read(&self, cursor: u64) -> Read {
-        let (mut at, packed, unpacked) = {
+        let (packed, unpacked) = {
             let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
             let dropped = inner.dropped();
             if cursor < dropped {
@@ -232,25 +256,30 @@ impl EventLog {
             if cursor > inner.last {
                 return Read::Lost(inner.last);
             }
-            let skip = usize::try_from(cursor - dropped).unwrap_or(usize::MAX);
-            let blocks: Vec<_> = inner.packed.iter().skip(skip / BLOCK).take(PAGE / BLOCK).cloned().collect();
-            let unpacked = skip.saturating_sub(inner.packed.len() * BLOCK);
-            let room = PAGE - (blocks.len() * BLOCK).min(PAGE);
-            let is_last = skip / BLOCK + blocks.len() >= inner.packed.len();
-            let room = if is_last { room } else { 0 };
-            let events: Vec<_> = inner.events.iter().skip(unpacked).take(room).cloned().collect();
-            (dropped + (skip / BLOCK * BLOCK) as u64, blocks, events)
+            let (mut end, mut room) = (dropped, PAGE);
+            let mut blocks = Vec::new();
+            for block in &inner.packed {
+                let before = end;
+                end += block.count as u64;
+                if end > cursor && room > 0 {
+                    blocks.push((before, Arc::clone(block)));
+                    room = room.saturating_sub(block.count);
+                }
+            }
+            let skip = usize::try_from(cursor.saturating_sub(end)).unwrap_or(usize::MAX);
+            let events: Vec<_> = inner.events.iter().skip(skip).take(room).cloned().collect();
+            (blocks, events)
         };
         let mut found = Vec::new();
-        for block in packed {
-            let Some(events) = block.events_after(at) else {
+        for (before, block) in packed {
+            let Some(events) = block.events_after(before) else {
                 tracing::error!("packed events can't be read any more");
-                return Read::Lost(at + BLOCK as u64);
+                return Read::Lost(before + block.count as u64);
             };
             found.extend(events.into_iter().filter(|event| event.seq > cursor));
-            at += BLOCK as u64;
         }
         found.extend(unpacked);
+        found.truncate(PAGE);
         let mut weight = 0;
         let light = |event: &Arc<Event>| {
             let before = weight;
@@ -346,7 +375,7 @@ mod tests {
     async fn r4_large_changes_of_the_tree_are_kept_no_longer_than_readers_need() {
         let log = EventLog::new();
         for _ in 0..20 {
-            let label = "x".repeat(1024 * 1024);
+            let label = "x".repeat(1024 * 1024).into();
             let item = TestItem { label, ..outline_item(Path::new("/"), "a.py", ItemKind::File) };
             let delta = InventoryDelta { upserts: vec![Arc::new(item)], ..InventoryDelta::default() };
             log.push(EventPayload::Inventory(delta), true);
@@ -394,6 +423,33 @@ mod tests {
         log.inner.lock().unwrap().forget(Instant::now());
         log.push(payload(0), true);
         assert_eq!(events(log.read(2 * count as u64)).1.len(), 1, "numbers go on");
+    }
+
+    #[test]
+    fn heavy_events_are_packed_at_rest_and_read_as_before() {
+        let log = EventLog::new();
+        let output = |size: usize| {
+            let (run_id, text) = ("r".into(), "x".repeat(size));
+            EventPayload::Output(Output { run_id, id: None, stream: Stdout, text })
+        };
+        log.push(output(WEIGHT_AT_REST / 2), true);
+        log.pack_heavy();
+        assert_eq!(log.inner.lock().unwrap().packed_count(), 0, "they are light");
+        for round in 1..4 {
+            log.push(output(WEIGHT_AT_REST), true);
+            log.push(payload(round), true);
+            let before = events(log.read(0)).1;
+            log.pack_heavy();
+            assert_eq!(log.inner.lock().unwrap().events.len(), 0);
+            assert!(log.inner.lock().unwrap().weight < WEIGHT_AT_REST);
+            log.push(payload(0), true);
+            for cursor in 0..before.len() {
+                let after = events(log.read(cursor as u64)).1;
+                assert_eq!(after[..before.len() - cursor], before[cursor..], "after {cursor}");
+                assert_eq!(after.len(), before.len() - cursor + 1);
+            }
+        }
+        assert_eq!(log.last(), 10);
     }
 
     #[test]

@@ -10,7 +10,7 @@ fn item(id: &str, parent: Option<&str>, kind: ItemKind) -> TestItem {
         id: id.into(),
         parent: parent.map(Into::into),
         kind,
-        label: id.to_owned(),
+        label: id.into(),
         uri: "file:///r/a.py".into(),
         range: None,
         markers: Vec::new(),

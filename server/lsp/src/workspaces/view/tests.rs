@@ -24,7 +24,7 @@ fn item(id: &str, provisional: bool, label: u8) -> TestItem {
         id: id.into(),
         parent: parent_of(id).map(Arc::from),
         kind: ItemKind::Function,
-        label: label.to_string(),
+        label: label.to_string().into(),
         uri: "".into(),
         range: None,
         markers: Vec::new(),
