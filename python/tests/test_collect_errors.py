@@ -25,6 +25,27 @@ DEEP = {
 }
 
 
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"test_a.py": "import pytest\n\n@pytest.mark.parametrize('z', [1])\ndef test(): pass\n"},
+        {
+            "conftest.py": "def pytest_generate_tests(metafunc):\n    1 / 0\n",
+            "test_a.py": "import os\n\ndef test(): pass\n",
+        },
+    ],
+    ids=["argument", "hook"],
+)
+def test_a_wrong_parametrization_is_at_its_function(
+    project: Project, files: dict[str, str]
+) -> None:
+    engine = project(files)
+    base = engine.base()
+    base.wait("ready")
+    [error] = engine.fork(base, "collected").wait("collected")["errors"]
+    assert (error["path"], error["line"]) == ("test_a.py", 3)
+
+
 @pytest.mark.core
 def test_each_broken_file_has_its_error_and_the_rest_is_there(project: Project) -> None:
     engine = project(BAD)
@@ -52,6 +73,7 @@ def test_each_broken_file_has_its_error_and_the_rest_is_there(project: Project) 
     assert found["test_syntax.py"][1].startswith("SyntaxError: ")
     assert found["test_other_syntax.py"][1].startswith("SyntaxError: ")
     assert "TypeError" in parametrize[1] or "ValueError" in parametrize[1]
+    assert parametrize[0] == 2
     assert all(error["longrepr"] for error in errors.values())
     assert [node["id"] for node in host.nodes()] == ["test_good.py::test_good"]
     assert (collected["count"], collected["exitstatus"]) == (1, 2)

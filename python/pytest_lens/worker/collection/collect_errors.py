@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import traceback
 from typing import Any
 
 import pytest
@@ -76,7 +78,7 @@ class CollectErrors:
         if os.path.isdir(path):
             init = os.path.join(path, "__init__.py")
             path = init if os.path.exists(init) else path
-        line = line_in(cause, path)
+        line = line_in(cause, path) or _line_of_parametrized(cause, path)
         own_words = cause is error and type(error).__name__ == "CollectError"
         message = own_text(error) if own_words else exception_line(cause)
         hint = nested_projects.hint(cause, path, self._root, collector.config.inipath)
@@ -110,6 +112,18 @@ class CollectErrors:
         self._add(path, line, crash["message"], crash["message"])
         self.found[-1]["crash"] = crash["kind"]
         return pytest.CollectReport(collector.nodeid, "failed", crash["message"], [])
+
+
+def _line_of_parametrized(error: BaseException, path: str) -> int | None:
+    """The first line of the function that pytest, or a hook, parametrized when `error` came up."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        for name in ("self", "metafunc"):
+            metafunc = frame.f_locals.get(name)
+            if isinstance(metafunc, pytest.Metafunc):
+                code = getattr(inspect.unwrap(metafunc.function), "__code__", None)
+                if code is not None and os.path.abspath(code.co_filename) == path:
+                    return int(code.co_firstlineno)
+    return None
 
 
 def _of_the_project(text: str, error: BaseException | None) -> str:

@@ -17,6 +17,8 @@ pub(crate) struct KnownDisk {
     parts: Snapshot,
     /// The time of the disk that the newest part describes.
     parts_at: Option<Instant>,
+    /// A collection has failed since `whole`: the inventory has its error, which belongs to another state of the disk.
+    has_failed: bool,
     /// Counts how often `whole` was replaced, or forgotten, other than by a refresh.
     version: u64,
 }
@@ -30,11 +32,22 @@ impl KnownDisk {
             return;
         }
         self.whole = Some(read);
+        self.has_failed = false;
         self.version += 1;
         // The inventory has what a part found after this collection had begun, which knows nothing of the part's files.
         if self.parts_at <= Some(described_at) {
             self.parts = Snapshot::default();
         }
+    }
+
+    /// The inventory has the error of a collection that failed.
+    pub(crate) fn failed(&mut self) {
+        self.has_failed = true;
+    }
+
+    /// Whether the inventory has such an error, although the disk may be again as the inventory knows it.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.has_failed
     }
 
     /// The inventory may be wrong: the next refresh collects the whole project.

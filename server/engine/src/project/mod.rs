@@ -414,6 +414,7 @@ impl Project {
                 if into_inventory {
                     let command = |done| Command::NotCollected { scope: scope.clone(), failed: failed.clone(), done };
                     self.record_and_wait(command).await;
+                    self.refresher.known().failed();
                 }
                 Err(failed.failure)
             }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::model::import_graph::{Affected, ImportGraph, relative};
-use crate::model::scope::Scope;
+use crate::model::scope::{Scope, is_within};
 use crate::processes::collected_session::{CollectFailure, CollectedSession};
 use crate::processes::disk_snapshot::{Changes, Snapshot};
 use crate::processes::pool::Found;
@@ -182,7 +182,10 @@ async fn look_once(project: &Arc<Project>, force: bool, purpose: Purpose) -> Res
     let other_arguments = project.renew_settings().await;
     let ground_changed = other_arguments | project.renew_env().0 | project.renew_interpreter(false).await;
     let base = project.pool.newest_session().map(|collected| Arc::clone(&collected.base));
-    let parts = project.refresher.known().take_parts();
+    let (parts, has_failed) = {
+        let mut known = project.refresher.known();
+        (known.take_parts(), known.has_failed())
+    };
     let compared = {
         let mut parts = parts.clone();
         tokio::task::spawn_blocking(move || {
@@ -198,6 +201,8 @@ async fn look_once(project: &Arc<Project>, force: bool, purpose: Purpose) -> Res
         Ok((known, changes, is_other_ground)) if is_other_ground || !changes.is_empty() => {
             collect_changed(project, known, changes, is_other_ground, purpose).await
         }
+        // An edit that could not be collected was undone.
+        Ok((known, changes, _)) if has_failed => collect_changed(project, known, changes, true, purpose).await,
         _ => {
             project.refresher.known().give_back(parts);
             return Ok(true);
@@ -288,8 +293,9 @@ fn plan_blocking(
             }
         } else {
             let inventory = project.state.inventory.load();
-            let below = inventory.files.iter().filter(|file| crate::model::scope::is_within(&file.path, &inside));
-            gone.extend(below.map(|file| file.path.to_string()));
+            // A file that could not be collected may be known by its error alone.
+            let known = inventory.files.iter().map(|file| &file.path).chain(inventory.errors.keys());
+            gone.extend(known.filter(|path| is_within(path, &inside)).map(|path| path.to_string()));
             present.push(inside);
         }
     }

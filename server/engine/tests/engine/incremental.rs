@@ -169,6 +169,54 @@ async fn a_conftest_that_raises_keeps_everything_and_is_named_with_its_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_error_of_the_whole_project_goes_when_its_edit_is_undone() {
+    let (ini, good, bad) = ("pytest.ini", "[pytest]\n", "[pytest]\naddopts = --no-such-option\n");
+    let lab =
+        Lab::open(&[("test_a.py", "def test_a(): pass"), (ini, good), ("sub/test_b.py", "def test_b(): pass")]).await;
+    assert_eq!(lab.collect().await, 2);
+    for (path, text, before) in [(ini, bad, Some(good)), ("conftest.py", "1/0", None), ("tox.ini", "[", None)] {
+        lab.project.write(path, text);
+        lab.try_collect(false).await;
+        match before {
+            Some(before) => lab.project.write(path, before),
+            None => fs::remove_file(lab.project.root.join(path)).unwrap(),
+        }
+        assert_eq!(lab.collect().await, 2, "{path}");
+        let errors = lab.log().deltas().await.pop().unwrap().errors;
+        assert!(errors.is_empty(), "{path}: {errors:?}");
+    }
+    // A run sees the error, and no refresh before the edit is undone.
+    lab.project.write(ini, bad);
+    lab.refusal(Order::all()).await;
+    assert!(!lab.log().deltas().await.pop().unwrap().errors.is_empty());
+    lab.project.write(ini, good);
+    assert_eq!(lab.collect().await, 2);
+    assert!(lab.log().deltas().await.pop().unwrap().errors.is_empty());
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_goes_with_its_file_also_if_that_never_had_tests() {
+    let lab = Lab::open(&[("test_a.py", "def test_a(): pass")]).await;
+    assert_eq!(lab.collect().await, 1);
+    let broken = || async {
+        let errors = lab.log().deltas().await.pop().unwrap().errors;
+        errors.iter().map(|error| error.uri.rsplit_once('/').unwrap().1.to_owned()).collect::<Vec<_>>()
+    };
+    lab.project.write("sub/test_b.py", "import no_such_module\n");
+    lab.collect().await;
+    assert_eq!(broken().await, ["test_b.py"]);
+    let path = |name: &str| lab.project.root.join(name);
+    fs::rename(path("sub/test_b.py"), path("sub/test_c.py")).unwrap();
+    lab.collect().await;
+    assert_eq!(broken().await, ["test_c.py"]);
+    fs::remove_dir_all(path("sub")).unwrap();
+    assert_eq!(lab.collect().await, 1);
+    assert!(broken().await.is_empty());
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn files_and_folders_that_come_and_go_are_seen() {
     let lab = Lab::open(&[("test_a.py", "def test_a(): pass"), ("sub/test_b.py", "def test_b(): pass")]).await;
     assert_eq!(lab.collect().await, 2);
