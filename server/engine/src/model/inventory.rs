@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::model::collect_error::CollectError;
 use crate::model::node::Node;
-use crate::model::scope::{Scope, is_needed_for};
+use crate::model::scope::{Scope, is_needed_for, is_within};
 
 /// One test file.
 #[derive(Debug)]
@@ -230,6 +230,12 @@ impl Inventory {
             complete: self.complete || whole,
             collected_at: found.at,
         }
+    }
+
+    /// The files at or below a path; one that could not be collected may be known by its error alone.
+    pub(crate) fn files_within(&self, path: &str) -> HashSet<String> {
+        let known = self.files.iter().map(|file| &file.path).chain(self.errors.keys());
+        known.filter(|file| is_within(file, path)).map(|file| file.to_string()).collect()
     }
 
     /// Removes files that no longer exist. `at`: Unix time in milliseconds.

@@ -5,12 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pytest_lens_analysis::NodeKind;
-use pytest_lens_protocol::{CollectError, InventoryDelta, ItemKind, Range, Siblings, TestItem};
+use pytest_lens_protocol::{CollectError, InventoryDelta, ItemKind, NodeId, Range, Siblings, TestItem};
 
 use crate::model::collect_error::CollectError as Reported;
 use crate::model::inventory::{FileEntry, Inventory};
 use crate::model::item::{item, outline_item, uri_of};
 use crate::model::node::Node;
+use crate::model::scope::is_within;
 use crate::model::sources;
 
 /// The changes that turn a client's tree of `old` into that of `new`.
@@ -51,6 +52,13 @@ pub(crate) fn delta(root: &Path, old: &Inventory, new: &Inventory) -> InventoryD
     removed.sort_unstable();
     let errors = errors_of(root, new);
     InventoryDelta { revision: new.revision, upserts, removed, order, errors, ..InventoryDelta::default() }
+}
+
+/// All items at or below a path, as a change.
+pub(crate) fn delta_within(root: &Path, inventory: &Inventory, path: &str) -> InventoryDelta {
+    let mut whole = delta(root, &Inventory::default(), inventory);
+    whole.upserts.retain(|item| is_within(NodeId::new(&item.id).file(), path));
+    whole
 }
 
 /// The errors of collection, as events tell them.

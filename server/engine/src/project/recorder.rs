@@ -22,7 +22,7 @@ use crate::model::inventory::{Findings, Inventory};
 use crate::model::outcome::{counts_of, not_run, status_of, uncollected};
 use crate::model::recording::{Recorded, Recording};
 use crate::model::scope::Scope;
-use crate::model::test_items::{delta, errors_of};
+use crate::model::test_items::{delta, delta_within, errors_of};
 use crate::model::timings::Timings;
 use crate::model::warnings::Warnings;
 use crate::processes::collected_session::CollectedSession;
@@ -213,6 +213,9 @@ impl Recorder {
         let delta = InventoryDelta { removed: vec![path.to_string()], ..InventoryDelta::default() };
         self.push_of_member(path, EventPayload::Inventory(delta));
         self.member_errors.remove(path);
+        // The folder may be this project's own by now.
+        let own = delta_within(&self.state.root, &self.state.inventory.load(), path);
+        own.pieces(PIECE).into_iter().for_each(|piece| self.push(EventPayload::Inventory(piece)));
     }
 
     fn handle(&mut self, command: Command) {

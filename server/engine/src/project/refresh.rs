@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::model::import_graph::{Affected, ImportGraph, relative};
-use crate::model::scope::{Scope, is_within};
+use crate::model::scope::Scope;
 use crate::processes::collected_session::{CollectFailure, CollectedSession};
 use crate::processes::disk_snapshot::{Changes, Snapshot};
 use crate::processes::pool::Found;
@@ -293,9 +293,7 @@ fn plan_blocking(
             }
         } else {
             let inventory = project.state.inventory.load();
-            // A file that could not be collected may be known by its error alone.
-            let known = inventory.files.iter().map(|file| &file.path).chain(inventory.errors.keys());
-            gone.extend(known.filter(|path| is_within(path, &inside)).map(|path| path.to_string()));
+            gone.extend(inventory.files_within(&inside));
             present.push(inside);
         }
     }

@@ -1,5 +1,7 @@
 //! Nested projects: folders with pytest configuration of their own, each a project; a client sees them as one tree.
 
+use std::collections::BTreeMap;
+
 use pytest_lens_protocol::{EventPayload, FileSkip, ItemKind, Request, Response, RunEnd, RunEndStatus};
 
 use crate::common::{Lab, Order, alive, plain, refused, seen};
@@ -65,7 +67,7 @@ async fn b11_the_inventory_and_what_is_known_of_tests_have_the_ids_of_the_root()
     assert!(nodes.iter().any(|node| node.file_path == "pkg/web/check_page.py"));
 
     // One item at the top for each project, and below it what it has.
-    let mut items = std::collections::BTreeMap::new();
+    let mut items = BTreeMap::new();
     for delta in lab.log().deltas().await {
         assert_eq!(delta.errors, []);
         items.extend(delta.upserts.into_iter().map(|item| (item.id.to_string(), item)));
@@ -380,5 +382,49 @@ async fn sections_of_plugins_and_exit_statuses_are_those_of_each_project() {
     assert_eq!(ran.begun.skipped_files, [skipped]);
     let in_editor = lab.run(Order::of(&["test_top.py"]).with(|options| options.source = Some("editor".into()))).await;
     assert_eq!(found(&in_editor.end), []);
+    lab.close().await;
+}
+
+/// The ids of the tree as a client has it that applies each change, without those below an item that is gone.
+async fn tree(lab: &Lab) -> Vec<String> {
+    let mut items = BTreeMap::new();
+    for delta in lab.log().deltas().await {
+        for gone in &delta.removed {
+            items.retain(|id: &String, _| {
+                id != gone && !id.starts_with(&format!("{gone}/")) && !id.starts_with(&format!("{gone}::"))
+            });
+        }
+        items.extend(delta.upserts.into_iter().map(|item| (item.id.to_string(), item.parent.clone())));
+    }
+    let orphans = items.iter().filter(|(_, parent)| parent.as_ref().is_some_and(|it| !items.contains_key(&**it)));
+    assert_eq!(orphans.collect::<Vec<_>>(), [], "{items:?}");
+    items.into_keys().collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_becomes_a_project_or_ceases_to_be_one_stays_in_the_tree() {
+    let files = [
+        ("test_top.py", "def test_t(): pass"),
+        ("sub/test_k.py", "def test_k(): pass"),
+        ("sub/in/test_i.py", "def test_i(): pass"),
+    ];
+    let lab = Lab::resident(&files).await;
+    assert_eq!(lab.collect().await, 3);
+    let before = tree(&lab).await;
+    assert_eq!(before.len(), 8, "{before:?}");
+    let ini = |path: &str| lab.project.root.join(path).join("pytest.ini");
+    for folders in [["sub"].as_slice(), &["sub/in"], &["sub", "sub/in"], &["sub"], &[]] {
+        for folder in ["sub", "sub/in"] {
+            if folders.contains(&folder) {
+                std::fs::write(ini(folder), "[pytest]\n").unwrap();
+            } else if ini(folder).exists() {
+                std::fs::remove_file(ini(folder)).unwrap();
+            }
+        }
+        assert_eq!(lab.collect().await, 3, "{folders:?}");
+        assert_eq!(tree(&lab).await, before, "{folders:?}");
+        assert_eq!(lab.counts(Order::all()).await, [3, 3, 0, 0, 0], "{folders:?}");
+        assert_eq!(tree(&lab).await, before, "{folders:?}");
+    }
     lab.close().await;
 }

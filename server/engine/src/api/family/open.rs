@@ -34,6 +34,17 @@ pub(super) async fn members(shared: &Arc<Shared>, project: &Arc<Project>) -> Arc
     }
     let present = project.members.list();
     let wanted = project.state.pytest.load_full();
+    let is_wanted = |member: &Member| wanted.nested.projects.iter().any(|nested| *nested.path == *member.path);
+    // A folder may belong to another project from now on: it leaves the tree of the former one before it joins the other.
+    for member in present.iter().filter(|member| !is_wanted(member)) {
+        // Its runs end first, and so do those of which they are parts.
+        if is_unnamed(&member.project) {
+            Box::pin(super::close(shared, Some(&member.project.id))).await;
+        }
+        member.settled(project).await;
+        let path = Arc::clone(&member.path);
+        project.record_and_wait(|done| Command::MemberGone { path, done }).await;
+    }
     let mut members = Vec::new();
     for nested in &wanted.nested.projects {
         if let Some(known) = present.iter().find(|member| *member.path == *nested.path) {
@@ -42,23 +53,14 @@ pub(super) async fn members(shared: &Arc<Shared>, project: &Arc<Project>) -> Arc
         }
         match opened(shared, project, &nested.path).await {
             Ok((inner, is_new)) => {
+                let inventory = project.state.inventory.load_full();
+                let files = inventory.files_within(&nested.path);
+                project.record_and_wait(|done| Command::Gone { files, done }).await;
                 let is_shown = nested.by_default.is_some();
                 members.push(Member::new(project, &nested.path, inner, is_shown, is_new));
             }
             Err(refusal) => tracing::error!(project = nested.path, %refusal, "a nested project can't be opened"),
         }
-    }
-    let kept: HashSet<&str> = members.iter().map(|member| &*member.path).collect();
-    let gone: Vec<Arc<Member>> = present.iter().filter(|member| !kept.contains(&*member.path)).cloned().collect();
-    drop(kept);
-    for member in gone {
-        // Its runs end first, and so do those of which they are parts.
-        if is_unnamed(&member.project) {
-            Box::pin(super::close(shared, Some(&member.project.id))).await;
-        }
-        member.settled(project).await;
-        let path = Arc::clone(&member.path);
-        project.record_and_wait(|done| Command::MemberGone { path, done }).await;
     }
     // Requests wait until then: a collection of the root before would lose the tests of these folders.
     project.members.set(members);
