@@ -220,9 +220,10 @@ class VerdictBuilder:
 
     def _verdict(self) -> Message:
         if not self._reports:
+            # pytest counts no test then, and ends as if there was none.
             return {
-                "outcome": "error",
-                "message": "pytest reported nothing about this test",
+                "outcome": "skipped",
+                "message": "a `pytest_runtest_protocol` hook handled it and reported nothing",
             }
         setup, call, teardown = (self._reports.get(when) for when in ("setup", "call", "teardown"))
         phase = self._deciding_phase()
