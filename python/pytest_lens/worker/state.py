@@ -60,6 +60,8 @@ class Options:
     run_disabled: bool = False
     # The session writes reports about itself as a whole: it runs all that there is to run.
     reports: bool = False
+    # Earlier sessions of the run have measured coverage.
+    appends: bool = False
     # Folders that belong to other projects.
     nested: list[str] = field(default_factory=list)
     # The options of a measurement; see `coverage_data`.

@@ -42,6 +42,9 @@ class VerdictBuilder:
         # The configuration by which reports are kept whole; None in a run that does not ask for it.
         self._config: Any = None
         self._whole: list[str] = []
+        # The same for later sessions of the run.
+        self._later: Any = None
+        self._kept: list[Any] = []
         self._has_durations = False
         # Set if hooks decide how pytest shows reports.
         self._shown: shown_status.ShownStatus | None = None
@@ -50,22 +53,30 @@ class VerdictBuilder:
         self._has_unusual_status = False
 
     def begin_run(
-        self, whole: Any, durations: bool, shown: shown_status.ShownStatus | None
+        self,
+        whole: Any,
+        durations: bool,
+        shown: shown_status.ShownStatus | None,
+        later: Any = None,
     ) -> None:
         """Set what the verdicts of a run carry besides.
 
         `whole`: the configuration by which they carry pytest's own reports; None for none.
+        `later`: the same with those that a later session of the run needs, not those of a pass of
+        which there is nothing else to say.
         `durations`: they carry those of the phases.
         `shown`: the results of hooks that decide how pytest shows the reports, if there are any.
         """
         self._shown = shown
         self._config = whole
         self._has_durations = durations
+        self._later = later
 
     def begin(self, item: Any) -> None:
         """The reports that follow are this item's."""
         self._path = str(getattr(item, "path", ""))
         self._whole = []
+        self._kept = []
         self._failed = None
         self._statuses = []
         self._has_unusual_status = False
@@ -105,6 +116,8 @@ class VerdictBuilder:
         """Note a report that counts: all other plugins have seen it."""
         if self._config is not None:
             self._whole.append(report_text.written(self._config, report))
+        if self._later is not None:
+            self._kept.append(report)
         if self._shown is not None:
             self._note_status(report, self._shown.take(report))
         if is_subtest(report):
@@ -137,8 +150,13 @@ class VerdictBuilder:
         `ms`: the time that it took, by our own clock.
         """
         verdict = self._usual_verdict(crash, ms)
+        is_usual = verdict is not None
         if verdict is None:
             verdict = self._any_verdict(item, crash, ms)
+        if self._later is not None:
+            kept, self._kept = self._kept, []
+            if not is_usual or any(report.user_properties for report in kept):
+                verdict["reports"] = [report_text.written(self._later, report) for report in kept]
         self._new_attempt()
         return verdict
 

@@ -15,7 +15,7 @@ from ..reports.verdict import VerdictBuilder
 from ..state import Worker
 from ..unpatched import os, time
 from ..wire import EngineGone, Message, cut, process_id
-from . import crash_repeats, match_ids, timer_signals
+from . import crash_repeats, earlier_tests, match_ids, timer_signals
 from .overtime import Faults
 from .rehearsal import rehearse
 from .standard_descriptors import StandardDescriptors
@@ -75,6 +75,8 @@ class RunLoop:
         self._stacks: Watchdog | None = None
         self._faults: Faults | None = None
         self._descriptors: StandardDescriptors | None = None
+        # The tests that earlier sessions of the run have executed.
+        self._earlier: list[Message] = []
         # Whether a test has failed.
         self._has_failed = False
         # The exit status that pytest has by the outcomes; None if something else ended the session.
@@ -118,6 +120,7 @@ class RunLoop:
             missing = self._find(ids, unwanted, bool(message.get("same_files")))
             self._worker.send({"t": "missing", "indices": missing})
         crash_repeats.note_crashes(self._items, message.get("crashes") or ())
+        self._earlier = message.get("earlier") or []
         self._take(message)
         if message.get("timeout_ms"):
             self._timeout = message["timeout_ms"] / 1000
@@ -166,6 +169,8 @@ class RunLoop:
         error: BaseException | None = None
         timer_signals.hold()
         try:
+            if self._earlier:
+                self._has_failed = earlier_tests.report(session, self._earlier, self._by_id)
             while True:
                 index = self._next()
                 if index is None:

@@ -140,6 +140,8 @@ class LensPlugin:
             coverage_data.leave_out_own_code()
         if options.no_cov:
             arguments.without_coverage(early_config.known_args_namespace)
+        elif options.appends and hasattr(early_config.known_args_namespace, "cov_append"):
+            early_config.known_args_namespace.cov_append = True
         early_config.invocation_params = arguments.with_args(
             early_config.invocation_params,
             [*options.arguments, *self._worker.named(options.args)],
@@ -488,6 +490,7 @@ class LensPlugin:
             config if message.get("full_reports") else None,
             bool(message.get("phase_durations")),
             shown_status.watch(config),
+            config if message.get("keeps_reports") else None,
         )
         session.testsfailed = 0  # errors of collection are reported; the rest runs anyway
         if message.get("maxfail"):

@@ -65,8 +65,11 @@ const REMARKS: &[(&str, &str)] = &[
     ),
     ("-o", "`console_output_style` counts for `-v` and for pipes; on a terminal a bar takes its place"),
     ("--no-header", "on pipes and with `-v`, where runs begin with pytest's heading"),
-    ("--junitxml", "one session runs all tests, and pytest writes the report"),
-    ("--cov", "one session runs all tests, and pytest-cov makes the reports and enforces its gates"),
+    ("--junitxml", "one session runs all tests, and pytest writes the report: of tests that crashed or run again, too"),
+    (
+        "--cov",
+        "one session runs all tests, and pytest-cov makes the reports and enforces its gates; lines that a process executed before it crashed are missing",
+    ),
     ("-p", "a run with `-p no:terminal` is pytest's"),
     ("--pyargs", "a run that names modules is pytest's"),
     ("--keep-duplicates", "a run of the engine has each test once"),

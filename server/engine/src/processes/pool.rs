@@ -105,6 +105,8 @@ pub(crate) struct SessionOverrides {
     pub run_disabled: bool,
     /// Make the reports about the session as a whole.
     pub reports: bool,
+    /// Earlier sessions of the run have made reports.
+    pub appends: bool,
     /// Its index among several runners.
     pub worker: Option<WorkerIndex>,
     /// The coverage to measure.
@@ -116,9 +118,9 @@ pub(crate) struct SessionOverrides {
 impl SessionOverrides {
     /// The options of the session, based on those of others.
     pub(crate) fn applied_to(self, options: WorkerOptions) -> WorkerOptions {
-        let SessionOverrides { run_disabled, reports, worker, coverage, timings } = self;
+        let SessionOverrides { run_disabled, reports, appends, worker, coverage, timings } = self;
         let timings = timings || options.timings;
-        WorkerOptions { run_disabled, reports, no_cov: !reports, worker, coverage, timings, ..options }
+        WorkerOptions { run_disabled, reports, appends, no_cov: !reports, worker, coverage, timings, ..options }
     }
 }
 

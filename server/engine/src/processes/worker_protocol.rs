@@ -52,6 +52,9 @@ pub(crate) struct WorkerOptions {
     pub arguments: Vec<String>,
     pub no_cov: bool,
     pub run_disabled: bool,
+    /// Earlier sessions of the run have measured coverage: this one adds to it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub appends: bool,
     /// Make the reports about the session as a whole.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub reports: bool,
@@ -186,12 +189,29 @@ pub(crate) struct RunOrder {
     /// Outcomes carry pytest's own reports.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub full_reports: bool,
+    /// Outcomes carry the reports that a later session of the run needs.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub keeps_reports: bool,
+    /// The tests that earlier sessions of the run have executed: the session's reports have them, too.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<EarlierTest>,
     /// Measure where the time goes.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub timings: bool,
     /// Outcomes carry the durations of their phases.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub phase_durations: bool,
+}
+
+/// The outcome of a test in an earlier session.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct EarlierTest {
+    pub id: String,
+    pub ms: f64,
+    /// pytest's reports; none if it just passed, or if there is a message.
+    pub reports: Vec<String>,
+    /// Its process has ended.
+    pub message: Option<String>,
 }
 
 /// The tests that a run was asked for, in terms of pytest's command line.

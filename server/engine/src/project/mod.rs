@@ -196,6 +196,7 @@ impl Project {
             no_cov: true,
             run_disabled: false,
             reports: false,
+            appends: false,
             worker: None,
             coverage: None,
             debug: false,

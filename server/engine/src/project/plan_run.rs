@@ -340,7 +340,8 @@ pub(crate) fn plan(
         delay_ms: settings.rerun.delay_ms,
         until_failure: false,
     });
-    rerun.enabled &= !one_session;
+    // Each attempt needs a session of its own then: without a limit there would be no end of them.
+    rerun.enabled &= !is_debug && !(one_session && rerun.until_failure);
     let ids = || selected.iter().map(|&index| &*collected.tests.nodes[index].id);
     let durations = project.state.history.durations_ms(ids());
     let known_flaky = if rerun.enabled && rerun.only_flaky {
@@ -367,8 +368,7 @@ pub(crate) fn plan(
     let awaits_summary = source != Source::Editor
         && !is_debug
         && workers == 1
-        && !rerun.enabled
-        && (collected.summarizes || kind.makes_reports());
+        && (kind.makes_reports() || (collected.summarizes && !rerun.enabled));
     // As in pytest, a file that can't be collected counts for the limit of failures.
     let broken = u32::try_from(errors.len()).unwrap_or(u32::MAX);
     let limit = request.options.timeout_ms.or(settings.timeout_ms).filter(|limit| *limit > 0);

@@ -6,6 +6,7 @@ mod events;
 mod preemption;
 mod release;
 mod round;
+mod session_reports;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 
 use crate::processes::debug_process::DebugProcess;
 use crate::processes::pool::Pool;
+use crate::runs::driver::session_reports::SessionReports;
 use crate::runs::event::{DriverEnd, DriverEvent};
 use crate::runs::plan::RunPlan;
 use crate::runs::session_end::{self, SessionEnd};
@@ -60,6 +62,8 @@ pub(crate) async fn drive(
         next_check: Instant::now() + STOPPED_LIMIT / 4,
         exiting: Mutex::default(),
         session_ends: Vec::new(),
+        summaries: Vec::new(),
+        reports: SessionReports::new(plan.kind.makes_reports()),
     };
     let mut left: Vec<usize> = (0..plan.selected.len()).collect();
     driver.ends_only = left.is_empty() || driver.is_limit_reached();
@@ -77,19 +81,36 @@ pub(crate) async fn drive(
     }
     while !driver.again.is_empty() {
         driver.attempt += 1;
-        for index in std::mem::take(&mut driver.again) {
+        let again = std::mem::take(&mut driver.again);
+        // A session that makes reports collects by itself: one for all.
+        let size = if plan.kind.makes_reports() { again.len() } else { 1 };
+        for indices in again.chunks(size) {
             driver.pause().await;
             driver.await_exiting().await;
-            if driver.drop_taken_over(vec![index]).is_empty() {
+            let indices = driver.drop_taken_over(indices.to_vec());
+            if indices.is_empty() {
                 continue;
             }
             if *driver.stop_rx.borrow() == StopLevel::Go && !driver.is_limit_reached() {
-                let broken_off = driver.run_round(&[index], 1, false).await;
+                let broken_off = driver.run_round(&indices, 1, false).await;
                 driver.drop_taken_over(broken_off);
             } else {
-                driver.skip_retry(index);
+                indices.into_iter().for_each(|index| driver.skip_retry(index));
             }
         }
+    }
+    if driver.reports.are_missing() && driver.ending == DriverEnd::default() {
+        driver.ends_only = true;
+        driver.run_round(&[], 1, false).await;
+        driver.ends_only = false;
+    }
+    if plan.kind.makes_reports() {
+        // The last session has all outcomes.
+        driver.session_ends = driver.session_ends.pop().into_iter().collect();
+        driver.summaries = driver.summaries.pop().into_iter().collect();
+    }
+    for summary in std::mem::take(&mut driver.summaries) {
+        tell(DriverEvent::Summary(summary));
     }
     (driver.ending.replaced, driver.ending.disturbed) = (driver.replaced, driver.disturbed);
     driver.ending.decide(session_end::decision(&driver.session_ends));
@@ -157,6 +178,9 @@ struct Driver<'a, F: Fn(DriverEvent)> {
     exiting: Mutex<Vec<tokio::task::JoinHandle<()>>>,
     /// The ends of sessions that may decide the run's.
     session_ends: Vec<SessionEnd>,
+    /// The texts of sessions at their ends.
+    summaries: Vec<String>,
+    reports: SessionReports,
 }
 
 impl<F: Fn(DriverEvent)> Driver<'_, F> {

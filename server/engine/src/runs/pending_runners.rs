@@ -55,9 +55,10 @@ impl PendingRunners {
         PendingRunners { pool: Arc::clone(pool), starting: JoinSet::new(), given_up: CancellationToken::new() }
     }
 
-    /// Requests a runner. `stays`: it may be a resident.
-    pub(crate) fn ask(&mut self, worker: usize, plan: &RunPlan, stays: bool) {
-        let (pool, collected, special) = (Arc::clone(&self.pool), Arc::clone(&plan.collected), plan.special(worker));
+    /// Requests a runner. `stays`: it may be a resident. `is_later`: another one has run tests before.
+    pub(crate) fn ask(&mut self, worker: usize, plan: &RunPlan, stays: bool, is_later: bool) {
+        let (pool, collected) = (Arc::clone(&self.pool), Arc::clone(&plan.collected));
+        let special = plan.special(worker, is_later);
         let reuse = plan.reuse().filter(|_| stays);
         let (exclusive, alone) = (Arc::clone(&plan.exclusive), plan.may_take_session);
         // The session that was collected for this run is that of its first runner.

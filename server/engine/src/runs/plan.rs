@@ -210,7 +210,7 @@ impl RunKind {
     pub(crate) fn overrides(&self, folder: Option<&Path>) -> SessionOverrides {
         let coverage = self.coverage().zip(folder).map(|(coverage, folder)| coverage.measure(folder));
         let (run_disabled, reports) = (self.runs_disabled(), self.makes_reports());
-        SessionOverrides { run_disabled, reports, worker: None, coverage, timings: false }
+        SessionOverrides { run_disabled, reports, coverage, ..SessionOverrides::default() }
     }
 
     /// Returns whether a session that was collected with these options may run its tests.
@@ -262,8 +262,8 @@ impl RunPlan {
         }
     }
 
-    /// The differences of a worker's session from the collected one.
-    pub(crate) fn special(&self, worker: usize) -> Option<SessionOverrides> {
+    /// The differences of a worker's session from the collected one. `is_later`: another session has run tests before.
+    pub(crate) fn special(&self, worker: usize, is_later: bool) -> Option<SessionOverrides> {
         let overrides = self.kind.overrides(self.suite_log.folder());
         let reports = overrides.reports;
         // A project that checks its worker id was collected as the first worker.
@@ -273,6 +273,7 @@ impl RunPlan {
         }
         Some(SessionOverrides {
             worker: self.place(worker, self.workers).filter(|_| !reports),
+            appends: is_later && reports,
             timings: self.time_before.is_some(),
             ..overrides
         })
@@ -335,6 +336,8 @@ impl RunPlan {
             same_files: resident.is_some_and(|own| own.changed.is_empty()),
             crashes: Vec::new(),
             full_reports: self.full_reports,
+            keeps_reports: self.kind.makes_reports(),
+            earlier: Vec::new(),
             timings: self.time_before.is_some(),
             phase_durations: self.phase_durations,
         }

@@ -81,10 +81,11 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
                 if slot.streams.take().is_some() || folder.is_some() {
                     (self.tell)(DriverEvent::Streamed(index, outcome.to, folder));
                 }
-                let outcome = TestOutcome {
+                let mut outcome = TestOutcome {
                     node: slot.runner.node().map(str::to_owned),
                     ..of_report(*outcome, &self.plan.node(index).id, self.attempt)
                 };
+                self.reports.note(index, &mut outcome);
                 self.on_outcome(worker, index, outcome, &mut round.dispatcher);
                 slot.feed(worker, &mut round.dispatcher);
                 if round.dispatcher.maxfail_reached() || self.is_limit_reached() {
@@ -118,6 +119,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
                     (self.tell)(DriverEvent::Warnings(warnings));
                 }
                 slot.done = true;
+                self.reports.end_session();
                 slot.held = held;
                 if reason == "failed" {
                     self.ending.refused = message.clone();
@@ -138,7 +140,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
                 if std::mem::take(&mut slot.awaits_summary)
                     && let Some(summary) = summary
                 {
-                    (self.tell)(DriverEvent::Summary(summary));
+                    self.summaries.push(summary);
                 }
                 if std::mem::take(&mut slot.decides_end)
                     && let Some(expected) = expected
@@ -180,6 +182,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
                 || known.is_some_and(|known| will_rerun(&self.plan.rerun, &known, self.attempt, flaky)));
         let failed = known.is_some_and(Outcome::is_failure) && !outcome.will_rerun;
         if outcome.will_rerun {
+            self.reports.forget(index);
             self.again.push(index);
             self.before.insert(index, outcome.clone());
         }
@@ -241,6 +244,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         if let Some(streams) = slot.streams.take() {
             (outcome.stdout, outcome.stderr) = streams.texts();
         }
+        self.reports.note_lost(index, &outcome);
         self.on_outcome(worker, index, outcome, dispatcher);
         if self.is_limit_reached() {
             dispatcher.stop();

@@ -108,7 +108,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         }
         // The dispatcher counts its workers from 0 in each round.
         for worker in 0..round.workers {
-            round.pending.ask(worker, self.plan, stay);
+            round.pending.ask(worker, self.plan, stay, self.reports.is_later());
         }
         loop {
             self.collect_stacks(&round).await;
@@ -325,7 +325,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         if self.plan.remote.is_none() {
             round.dispatcher.worker_added(worker);
         }
-        round.pending.ask(worker, self.plan, round.stay);
+        round.pending.ask(worker, self.plan, round.stay, self.reports.is_later());
     }
 
     /// Requests runners for the nodes that have joined the cluster, as long as tests wait for them.
@@ -467,7 +467,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
     }
 
     /// Sends a runner its order, and starts to forward its events.
-    fn start_worker(&self, runner: RoundRunner, post: WorkerSeat, round: &mut Round) {
+    fn start_worker(&mut self, runner: RoundRunner, post: WorkerSeat, round: &mut Round) {
         round.has_started = true;
         round.dispatcher.worker_added(post.worker);
         // Its collection may be gone that the run began with.
@@ -478,6 +478,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         let feed = next(post.worker, &mut round.dispatcher);
         let mut order = self.plan.order(&runner, post, feed, round.dispatcher.failures() + self.earlier);
         order.deadline_ns = self.deadline_ns;
+        order.earlier = self.reports.begin_session();
         order.crashes = self.crashes.iter().map(|(&index, &count)| (index, count)).collect();
         let mut slot = WorkerSlot::new(runner, post.worker, round.arrivals_tx.clone(), self.pool.busy());
         slot.output = self.plan.output(post).map(Arc::new);
