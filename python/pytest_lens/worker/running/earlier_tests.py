@@ -50,7 +50,7 @@ def _made(
     return pytest.TestReport(
         nodeid=items[0].nodeid if items else node_id,
         location=items[0].location if items else (path, None, name),
-        keywords={key: 1 for key in items[0].keywords} if items else {},
+        keywords=dict.fromkeys(items[0].keywords, 1) if items else {},
         outcome="failed" if message else "passed",
         longrepr=message or None,
         when=phase,

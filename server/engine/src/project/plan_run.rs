@@ -341,7 +341,7 @@ pub(crate) fn plan(
         until_failure: false,
     });
     // Each attempt needs a session of its own then: without a limit there would be no end of them.
-    rerun.enabled &= !is_debug && !(one_session && rerun.until_failure);
+    rerun.enabled &= !is_debug && (!one_session || !rerun.until_failure);
     let ids = || selected.iter().map(|&index| &*collected.tests.nodes[index].id);
     let durations = project.state.history.durations_ms(ids());
     let known_flaky = if rerun.enabled && rerun.only_flaky {
