@@ -4,8 +4,7 @@
 //! *outside*: it is executed when the file is imported. Decorators, parameters with their defaults and annotations,
 //! docstrings, class bodies and lambdas of a module or class are outside. Comments, blank lines and the positions of
 //! lines count for neither: they show only to code that reads lines or texts of sources, and
-//! [`Functions::text`] covers these. An escape sequence that Python does not know counts for both, since the compiler
-//! warns of it, which may be an error.
+//! [`Functions::text`] covers these. Code of which the compiler warns counts for both, since that may be an error.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,6 +14,7 @@ use ruff_python_ast::{AnyStringFlags, ExceptHandler, Expr, Stmt};
 use ruff_text_size::{Ranged, TextRange, TextSize};
 use sha2::{Digest, Sha256};
 
+use crate::compiler_warnings::{has_unknown_escape, runs_together, warned};
 use crate::compiles::compiles;
 use crate::parse::{MAX_LEN, with_parsed};
 
@@ -75,7 +75,7 @@ pub fn functions(source: &[u8]) -> Functions {
         found.find("", &parsed.syntax().body);
         found.bodies.sort_unstable_by_key(|body| body.range.start());
         let tokens = parsed.tokens().iter().map(|token| (token.kind(), token.range(), token.string_flags()));
-        split(text, whole, tokens, found)
+        split(text, whole, tokens, found, &warned(&parsed.syntax().body))
     })
 }
 
@@ -85,13 +85,19 @@ fn split(
     whole: Fingerprint,
     tokens: impl Iterator<Item = (TokenKind, TextRange, Option<AnyStringFlags>)>,
     found: Definitions,
+    warned: &[TextRange],
 ) -> Functions {
     let mut outside = Sha256::new();
+    for range in warned {
+        outside.update(b"\x00warns\x00");
+        outside.update(text.get(range.to_std_range()).unwrap_or_default());
+    }
     let mut hashes: BTreeMap<String, Sha256> = BTreeMap::new();
     let mut bodies = found.bodies.into_iter().peekable();
     let mut current: Option<Body> = None;
     let (mut depth, mut begins_line) = (0_u32, true);
     let (mut formatted, mut end) = (0_u32, TextSize::default());
+    let mut before = TokenKind::Newline;
     for (kind, range, string) in tokens {
         match kind {
             // Their place does not depend on the line that they are before: the depth of a line counts instead.
@@ -110,9 +116,12 @@ fn split(
                     current = Some(body);
                 }
                 let words = text.get(range.to_std_range()).unwrap_or_default();
-                if current.is_some() && string.is_some_and(|flags| has_unknown_escape(words, flags)) {
+                let is_warned = string.is_some_and(|flags| has_unknown_escape(words, flags))
+                    || (end == range.start() && runs_together(before, kind));
+                if current.is_some() && is_warned {
                     outside.update(words.as_bytes());
                 }
+                before = kind;
                 let hash = match &current {
                     Some(body) => hashes.entry(body.name.clone()).or_default(),
                     None => &mut outside,
@@ -139,28 +148,6 @@ fn split(
     }
     let bodies = hashes.into_iter().map(|(name, hash)| (name, first_bytes(hash))).collect();
     Functions { text: whole, outside: first_bytes(outside), bodies, hollow: found.hollow }
-}
-
-/// Whether the compiler warns of an escape sequence in this string.
-fn has_unknown_escape(string: &str, flags: AnyStringFlags) -> bool {
-    if flags.is_raw_string() {
-        return false;
-    }
-    let mut letters = string.chars();
-    while let Some(letter) = letters.next() {
-        if letter == '\\' {
-            let is_known = match letters.next() {
-                Some('N' | 'u' | 'U') => !flags.is_byte_string(),
-                // Those of octal numbers may be too large, which is a warning as well.
-                Some('4'..='7') => false,
-                next => next.is_none_or(|next| "\r\n\\'\"abfnrtvx0123".contains(next)),
-            };
-            if !is_known {
-                return true;
-            }
-        }
-    }
-    false
 }
 
 /// Whether a comment may name the encoding of the file, as the first two lines can (PEP 263).
@@ -375,6 +362,48 @@ else:
         assert_eq!(changed("    return inner()\n", "    yield inner()\n"), (vec!["parse".to_owned()], true));
         assert_eq!(changed("        return x\n", "        yield x\n"), body("parse"));
         assert_eq!(changed("    return inner()\n", "    return lambda: (yield)\n"), body("parse"));
+    }
+
+    #[test]
+    fn code_of_which_the_compiler_warns_is_in_the_body_and_outside() {
+        let warned = [
+            "return x is 1",
+            "return 'a' is not x",
+            "return x is -1",
+            "return x is (1, None)",
+            "assert (x, 'always true')",
+            "return 1if x else 2",
+            "return [(1, 2) (3, 4)]",
+            "return 'a'(x)",
+            "return {1}[0]",
+            "return [1]['a']",
+            "return ~True",
+            "return '\\d'",
+            "try: pass\n        finally: return 1",
+            "try: pass\n        finally:\n            if x: return 1",
+        ];
+        for code in warned {
+            let (names, is_outside) = changed("return x\n", &format!("{code}\n"));
+            assert_eq!((names.as_slice(), is_outside), (["parse".to_owned()].as_slice(), true), "{code}");
+        }
+        let sound = [
+            "return x is None",
+            "return x is not ...",
+            "return x is True",
+            "return x == 1",
+            "assert x, (1, 2)",
+            "assert ()",
+            "return 1 if x else 2",
+            "return x(1)[0]",
+            "return 'a'.join(x)",
+            "return r'\\d'",
+            "return ~x",
+            "try: return 1\n        finally: pass",
+            "try: pass\n        finally:\n            def last(): return 1",
+        ];
+        for code in sound {
+            assert_eq!(changed("return x\n", &format!("{code}\n")), body("parse"), "{code}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod calls;
 mod classes;
 pub mod clocks;
 mod collect;
+mod compiler_warnings;
 mod compiles;
 pub mod config;
 mod doctests;
