@@ -68,6 +68,13 @@ impl<'a> NodeId<'a> {
         function.rsplit_once(JOINT).map_or(function, |(_, name)| name)
     }
 
+    /// The same with parameters.
+    #[must_use]
+    pub fn case_name(self) -> &'a str {
+        let start = self.function().0.len() - self.name().len();
+        self.0.get(start..).unwrap_or(self.0)
+    }
+
     /// The names with `.` between them, as pytest writes them above a failure; the path of a file.
     #[must_use]
     pub fn dotted(self) -> String {
@@ -101,6 +108,12 @@ mod tests {
         assert_eq!(parts("t[1].py::test_a[x::y[0]]").2, "t[1].py::test_a");
         assert_eq!(parts("d[1]/a.py::t").2, "d[1]/a.py::t", "a folder's bracket begins no parameters");
         assert_eq!(parts(""), ("", None, "", None, "", None));
+    }
+
+    #[test]
+    fn a_case_is_named_by_its_function_and_parameters() {
+        let names = ["d[1]/a.py::T::t[x::y]", "d[1]/a.py::t", "d[1]/a.py"].map(|id| NodeId::new(id).case_name());
+        assert_eq!(names, ["t[x::y]", "t", "d[1]/a.py"]);
     }
 
     #[test]

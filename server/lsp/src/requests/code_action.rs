@@ -6,6 +6,7 @@ use lsp_types::{CodeActionParams, CodeActionResponse};
 use std::path::Path;
 
 use lsp_types::{CodeAction, CodeActionContext, CodeActionKind, CodeActionOrCommand, Command};
+use pytest_lens_protocol::NodeId;
 use serde_json::{Value, json};
 
 use crate::commands;
@@ -71,9 +72,9 @@ impl State {
     fn fallback_actions(&self, workspace: &Workspace, ids: &[String]) -> Vec<(&'static str, Command)> {
         let mut found = Vec::new();
         let view = &workspace.view;
-        if let Some(summary) = ids.iter().find_map(|id| Summary::of(view, id)) {
+        if let Some(summary) = Summary::of(view, ids) {
             let argument = json!({ "id": summary.example, "workspace": workspace.uri });
-            let title = format!("Show the output of {}", summary.example.rsplit("::").next().unwrap_or_default());
+            let title = format!("Show the output of {}", NodeId::new(&summary.example).case_name());
             found.push((kinds::OUTPUT, command(commands::OUTPUT, title, argument)));
         }
         let failed = view.failed().len();

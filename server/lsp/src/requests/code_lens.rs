@@ -3,7 +3,6 @@
 use crate::session::handlers::ReadRequest;
 use lsp_types::CodeLensParams;
 use lsp_types::request::CodeLensRequest;
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use lsp_types::{CodeLens, Command, Position, Range};
@@ -12,7 +11,7 @@ use serde_json::json;
 
 use crate::commands;
 use crate::session::state::State;
-use crate::workspaces::runnables::Runnable;
+use crate::workspaces::runnables::{Runnable, by_line};
 use crate::workspaces::summary::{Summary, flakiness};
 use crate::workspaces::workspace::Workspace;
 
@@ -47,22 +46,6 @@ impl State {
         }
         lenses
     }
-}
-
-/// Tests that share a line share its lenses: a method that several classes inherit is one `def`.
-fn by_line(runnables: &[Runnable]) -> BTreeMap<u32, Vec<&Runnable>> {
-    let mut lines: BTreeMap<u32, Vec<&Runnable>> = BTreeMap::new();
-    for runnable in runnables {
-        let at = lines.entry(runnable.name_span.start.line).or_default();
-        if !runnable.shared {
-            // The class that defines it is a test class itself: the line's lens uses that class's id.
-            at.retain(|other| !other.shared);
-            at.push(runnable);
-        } else if at.iter().all(|other| other.shared) {
-            at.push(runnable);
-        }
-    }
-    lines
 }
 
 /// A lens belongs to a line; the start of the line is enough.
@@ -106,14 +89,14 @@ fn selection_command(command: &str, workspace: &Workspace, ids: &[String], title
 /// The last outcome; selecting it shows the output.
 fn outcome_command(workspace: &Workspace, ids: &[String]) -> Option<Command> {
     let view = &workspace.view;
-    let summary = ids.iter().find_map(|id| Summary::of(view, id));
+    let summary = Summary::of(view, ids);
     let running = ids.iter().any(|id| view.is_running(id));
     let title = match (&summary, running) {
         (_, true) => String::from("⟳ running"),
         (Some(summary), false) => summary.text(),
         (None, false) => return None,
     };
-    let flaky = ids.iter().find_map(|id| flakiness(view, id));
+    let flaky = flakiness(view, ids);
     let title = flaky.map_or_else(|| title.clone(), |flaky| format!("{title} · {flaky}"));
     let id = summary.map_or_else(|| ids.first().cloned().unwrap_or_default(), |summary| summary.example);
     let argument = json!({ "id": id, "workspace": workspace.uri });

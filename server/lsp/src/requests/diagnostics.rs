@@ -7,7 +7,7 @@ use lsp_types::{
     Diagnostic, DiagnosticRelatedInformation, DiagnosticSeverity, NumberOrString, PublishDiagnosticsParams, Range,
 };
 use pytest_lens_analysis::FileProblem;
-use pytest_lens_protocol::Hint;
+use pytest_lens_protocol::{Hint, NodeId};
 
 use crate::paths::{uri, uri_text};
 use crate::session::state::State;
@@ -82,14 +82,14 @@ impl Positions<'_> {
         }
         let message = match tests.as_slice() {
             [] => text,
-            [test] => match test.split_once('[') {
+            [test] => match NodeId::new(test).parameters() {
                 // Several cases share a line, so each message names its case.
-                Some((_, case)) => format!("[{case} {text}"),
-                None if elsewhere(test) => format!("{text} (in {})", name_of(test)),
+                Some(case) => format!("{case} {text}"),
+                None if elsewhere(test) => format!("{text} (in {})", NodeId::new(test).name()),
                 None => text,
             },
             several => {
-                let named: Vec<&str> = several.iter().take(FEW).map(|test| name_of(test)).collect();
+                let named: Vec<&str> = several.iter().take(FEW).map(|test| NodeId::new(test).case_name()).collect();
                 let more = if several.len() > FEW { ", …" } else { "" };
                 format!("{text}\n{} tests: {}{more}", several.len(), named.join(", "))
             }
@@ -124,7 +124,7 @@ impl Positions<'_> {
     fn broken(&self, test: &str) -> Option<DiagnosticRelatedInformation> {
         let range = self.definition(test)?;
         let location = lsp_types::Location { uri: uri(&self.uri_of(&self.workspace.file_of(test))), range };
-        Some(DiagnosticRelatedInformation { location, message: name_of(test).to_owned() })
+        Some(DiagnosticRelatedInformation { location, message: NodeId::new(test).case_name().to_owned() })
     }
 
     fn step(&self, finding: &Finding, step: &Step) -> DiagnosticRelatedInformation {
@@ -143,7 +143,7 @@ impl Positions<'_> {
 
     fn flaky(&self, hint: &Hint) -> Option<Diagnostic> {
         let range = self.definition(&hint.id)?;
-        let name = name_of(&hint.id);
+        let name = NodeId::new(&hint.id).case_name();
         let message = format!(
             "{name} is flaky: it failed in {:.0} % of {} runs, with passes and failures on the same code",
             hint.failure_rate * 100.0,
@@ -170,11 +170,4 @@ fn settings_problem(problem: &FileProblem) -> Diagnostic {
         message: problem.message.clone(),
         ..Diagnostic::default()
     }
-}
-
-/// A test's own name, with its case.
-fn name_of(id: &str) -> &str {
-    let behind = id.find('[').unwrap_or(id.len());
-    let start = id.get(..behind).and_then(|function| function.rfind("::")).map_or(0, |at| at + 2);
-    id.get(start..).unwrap_or(id)
 }

@@ -3,15 +3,17 @@
 use crate::session::handlers::ReadRequest;
 use lsp_types::HoverParams;
 use lsp_types::request::HoverRequest;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::Path;
 
 use lsp_types::{Hover, HoverContents, MarkupContent, MarkupKind, Position};
+use pytest_lens_protocol::{NodeId, TestOutcome};
 
 use crate::session::state::State;
 use crate::workspaces::outcome::{duration, is_failure, sign, words};
-use crate::workspaces::runnables::Runnable;
-use crate::workspaces::summary::Summary;
+use crate::workspaces::runnables::{Runnable, by_line};
+use crate::workspaces::summary::{Summary, hints_of, results_of};
 use crate::workspaces::workspace::Workspace;
 
 impl ReadRequest for HoverRequest {
@@ -29,9 +31,9 @@ impl State {
     fn hover(&self, path: &Path, position: Position) -> Option<Hover> {
         let (document, workspace) = self.document(path)?;
         let runnables = self.positions(workspace).runnables(path, &document.text);
-        let on_line = runnables.iter().filter(|runnable| runnable.name_span.start.line == position.line);
-        let runnable = on_line.min_by_key(|runnable| runnable.shared)?;
-        let value = text(workspace, &runnable.id, runnable);
+        let on_line = by_line(&runnables).remove(&position.line)?;
+        let runnable = *on_line.first()?;
+        let value = text(workspace, &on_line);
         Some(Hover {
             contents: HoverContents::Markup(MarkupContent { kind: MarkupKind::Markdown, value }),
             range: Some(self.encoding.range(&document.text, runnable.name_span)),
@@ -39,11 +41,13 @@ impl State {
     }
 }
 
-fn text(workspace: &Workspace, id: &str, runnable: &Runnable) -> String {
+/// The text for all tests of a line.
+fn text(workspace: &Workspace, on_line: &[&Runnable]) -> String {
     let view = &workspace.view;
-    let mut lines = vec![format!("**{}**", escape(&runnable.name))];
-    match Summary::of(view, id) {
-        _ if view.is_running(id) => lines.push("⟳ running".into()),
+    let ids: Vec<String> = on_line.iter().map(|runnable| runnable.id.clone()).collect();
+    let mut lines = vec![title(on_line)];
+    match Summary::of(view, &ids) {
+        _ if ids.iter().any(|id| view.is_running(id)) => lines.push("⟳ running".into()),
         Some(summary) => {
             lines.push(summary.text());
             if summary.stale > 0 {
@@ -52,9 +56,10 @@ fn text(workspace: &Workspace, id: &str, runnable: &Runnable) -> String {
         }
         None => lines.push("not run yet".into()),
     }
-    let failures: Vec<_> = view.results_within(id).filter(|result| is_failure(&result.outcome)).collect();
+    let results = results_of(view, &ids);
+    let failures: Vec<_> = results.iter().filter(|result| is_failure(&result.outcome)).collect();
     for result in failures.iter().take(CASES) {
-        let name = result.id.strip_prefix(id).unwrap_or(&result.id).trim_start_matches("::");
+        let name = name_within(&ids, &result.id);
         let message = result.message.as_deref().unwrap_or_default().lines().next().unwrap_or_default();
         let name = if name.is_empty() { String::new() } else { format!("{} ", code(name)) };
         lines.push(format!("{} {name}{}: {}", sign(&result.outcome), words(&result.outcome), code(message)));
@@ -63,12 +68,13 @@ fn text(workspace: &Workspace, id: &str, runnable: &Runnable) -> String {
         lines.push(format!("… and {} more", failures.len() - CASES));
     }
     if failures.is_empty()
+        && let [id] = ids.as_slice()
         && let Some(reason) = view.result(id).and_then(|result| result.message.as_deref())
     {
         lines.push(code(reason.lines().next().unwrap_or_default()));
     }
-    let hints: Vec<_> = view.hints_within(id).filter(|hint| hint.evidence.is_some() || hint.is_flaky).collect();
-    for hint in hints.iter().take(CASES) {
+    let hints = hints_of(view, &ids).into_iter().filter(|hint| hint.evidence.is_some() || hint.is_flaky);
+    for hint in hints.take(CASES) {
         let verdict = if hint.is_flaky { "flaky" } else { "unstable" };
         let mut line = format!(
             "{verdict}: failed in {:.0} % of {} runs, {} flips",
@@ -82,30 +88,49 @@ fn text(workspace: &Workspace, id: &str, runnable: &Runnable) -> String {
         }
         lines.push(line);
     }
-    let item = view.item(id).filter(|item| !item.provisional);
-    let markers = item.map_or(&runnable.markers, |item| &item.markers);
+    let item = |runnable: &Runnable| view.item(&runnable.id).filter(|item| !item.provisional);
+    let of_each = on_line.iter().map(|runnable| item(runnable).map_or(&runnable.markers, |item| &item.markers));
+    let mut markers: Vec<String> = Vec::new();
+    for marker in of_each.flatten().map(|marker| code(marker)) {
+        if !markers.contains(&marker) {
+            markers.push(marker);
+        }
+    }
     if !markers.is_empty() {
-        let markers: Vec<String> = markers.iter().map(|marker| code(marker)).collect();
         lines.push(format!("markers: {}", markers.join(", ")));
     }
-    if let Some(cases) = item.map_or(runnable.case_count, |item| item.case_count) {
+    if let [runnable] = on_line
+        && let Some(cases) = item(runnable).map_or(runnable.case_count, |item| item.case_count)
+    {
         lines.push(format!("{cases} cases"));
     }
-    if let Some(longest) = longest_case(workspace, id) {
-        lines.push(longest);
-    }
+    lines.extend(longest_case(&ids, &results));
     lines.join("\n\n")
 }
 
+/// The names of the tests of a line, each once: a method that several classes inherit has one.
+fn title(on_line: &[&Runnable]) -> String {
+    let names: BTreeSet<&str> = on_line.iter().map(|runnable| runnable.name.as_str()).collect();
+    let more = if names.len() > CASES { ", …" } else { "" };
+    let named: Vec<String> = names.into_iter().take(CASES).map(|name| format!("**{}**", escape(name))).collect();
+    format!("{}{more}", named.join(", "))
+}
+
+/// The name of a test as the text for these items lists it: the part that differs.
+fn name_within<'a>(ids: &[String], test: &'a str) -> &'a str {
+    match ids {
+        [id] => test.strip_prefix(id.as_str()).unwrap_or(test).trim_start_matches("::"),
+        _ => NodeId::new(test).names().unwrap_or(test),
+    }
+}
+
 /// Of several tests, the slowest.
-fn longest_case(workspace: &Workspace, id: &str) -> Option<String> {
-    let results: Vec<_> = workspace.view.results_within(id).collect();
+fn longest_case(ids: &[String], results: &[&TestOutcome]) -> Option<String> {
     if results.len() < 2 {
         return None;
     }
     let longest = results.iter().max_by(|a, b| a.duration_ms.total_cmp(&b.duration_ms))?;
-    let name = longest.id.strip_prefix(id).unwrap_or(&longest.id).trim_start_matches("::");
-    Some(format!("longest: {} {}", code(name), duration(longest.duration_ms)))
+    Some(format!("longest: {} {}", code(name_within(ids, &longest.id)), duration(longest.duration_ms)))
 }
 
 fn code(text: &str) -> String {

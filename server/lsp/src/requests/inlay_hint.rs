@@ -30,7 +30,7 @@ impl State {
         let shown =
             runnables.iter().filter(|runnable| !runnable.shared && lines.contains(&runnable.name_span.start.line));
         let hint = |runnable: &Runnable| {
-            let summary = Summary::of(&workspace.view, &runnable.id)?;
+            let summary = Summary::of(&workspace.view, [&runnable.id])?;
             Some(InlayHint {
                 position: self.encoding.line(&document.text, runnable.name_span.start.line).end,
                 label: InlayHintLabel::String(label(&summary)),

@@ -1,7 +1,7 @@
 //! Finds the tests at each line of a text: tests in the source, and tests that only pytest knows (inherited from
 //! another file, made by a factory, enabled by a plugin).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use pytest_lens_analysis::{DefLine, NodeKind, Pos, Span, StaticNode};
@@ -76,6 +76,22 @@ pub(crate) fn innermost(runnables: Vec<Runnable>, line: u32) -> Vec<Runnable> {
         found.truncate(1);
     }
     found
+}
+
+/// The tests of each line. Several share one if it is a method that several classes inherit, or makes tests.
+pub(crate) fn by_line(runnables: &[Runnable]) -> BTreeMap<u32, Vec<&Runnable>> {
+    let mut lines: BTreeMap<u32, Vec<&Runnable>> = BTreeMap::new();
+    for runnable in runnables {
+        let at = lines.entry(runnable.name_span.start.line).or_default();
+        if !runnable.shared {
+            // The class that defines it is a test class itself: the line stands for that class's test.
+            at.retain(|other| !other.shared);
+            at.push(runnable);
+        } else if at.iter().all(|other| other.shared) {
+            at.push(runnable);
+        }
+    }
+    lines
 }
 
 impl Positions<'_> {

@@ -1,11 +1,13 @@
-//! Sums up the outcomes of an item and of all items within it.
+//! Sums up the outcomes of some items and of all items within them.
 
-use pytest_lens_protocol::TestOutcome;
+use std::collections::BTreeMap;
+
+use pytest_lens_protocol::{Hint, TestOutcome};
 
 use crate::workspaces::outcome::{ago, duration, is_failure, now_ms, sign, words};
 use crate::workspaces::view::View;
 
-/// The last outcomes of an item and of all items within it.
+/// The last outcomes of some items and of all items within them.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Summary {
     /// Numbers of tests by outcome, worst first.
@@ -24,9 +26,9 @@ pub(crate) struct Summary {
 const ORDER: [&str; 8] = ["crashed", "timed_out", "error", "failed", "xpassed", "passed", "xfailed", "skipped"];
 
 impl Summary {
-    /// The summary of an item; `None` if no test in it has run.
-    pub(crate) fn of(view: &View, id: &str) -> Option<Self> {
-        let results: Vec<&TestOutcome> = view.results_within(id).collect();
+    /// The summary of some items; `None` if no test in them has run.
+    pub(crate) fn of<'a>(view: &'a View, ids: impl IntoIterator<Item = &'a String>) -> Option<Self> {
+        let results = results_of(view, ids);
         let first = results.first()?;
         let example = results.iter().find(|result| is_failure(&result.outcome)).unwrap_or(first);
         let mut summary = Summary { example: example.id.clone(), ..Summary::default() };
@@ -76,9 +78,27 @@ impl Summary {
     }
 }
 
-/// `flaky 33 %` if an item, or one within it, is flaky.
-pub(crate) fn flakiness(view: &View, id: &str) -> Option<String> {
-    let flaky: Vec<_> = view.hints_within(id).filter(|hint| hint.is_flaky).collect();
+/// The results of some items and of all items within them, each once.
+pub(crate) fn results_of<'a>(view: &'a View, ids: impl IntoIterator<Item = &'a String>) -> Vec<&'a TestOutcome> {
+    let results = ids.into_iter().flat_map(|id| view.results_within(id));
+    once(results.map(|result| (&*result.id, result)))
+}
+
+/// The flakiness of some items and of all items within them, each once.
+pub(crate) fn hints_of<'a>(view: &'a View, ids: impl IntoIterator<Item = &'a String>) -> Vec<&'a Hint> {
+    let hints = ids.into_iter().flat_map(|id| view.hints_within(id));
+    once(hints.map(|hint| (&*hint.id, hint)))
+}
+
+/// A class and its test can share a line, if one call makes both.
+fn once<'a, T>(found: impl Iterator<Item = (&'a str, T)>) -> Vec<T> {
+    found.collect::<BTreeMap<_, _>>().into_values().collect()
+}
+
+/// `flaky 33 %` if one of these items, or one within them, is flaky.
+pub(crate) fn flakiness<'a>(view: &'a View, ids: impl IntoIterator<Item = &'a String>) -> Option<String> {
+    let mut flaky = hints_of(view, ids);
+    flaky.retain(|hint| hint.is_flaky);
     match flaky.as_slice() {
         [] => None,
         [only] => Some(format!("flaky {:.0} %", only.failure_rate * 100.0)),

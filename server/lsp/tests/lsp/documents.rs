@@ -85,6 +85,24 @@ async fn inherited_tests_share_the_lenses_of_their_definition() {
     let on_method = lenses.as_array().unwrap().iter().find(|lens| lens["range"]["start"]["line"] == 1).unwrap();
     let ids = &on_method["command"]["arguments"][0]["ids"];
     assert_eq!(*ids, json!(["test_a.py::TestA::test_x", "test_a.py::TestB::test_x"]));
+    let uri = client.uri("test_a.py");
+    let mut events = run_of("run-1", passed("test_a.py::TestA::test_x"));
+    events.extend(run_of("run-2", failed("test_a.py::TestB::test_x", &uri, 2)));
+    client.emit(events).await;
+    client.idle().await;
+    let lenses = client.lenses("test_a.py").await;
+    assert!(lenses.contains(&"1: ✗ 1 failed, 1 passed 24 ms".to_owned()), "the worst comes first: {lenses:?}");
+    let at = json!({ "textDocument": { "uri": uri }, "position": { "line": 1, "character": 10 } });
+    let hover = client.request("textDocument/hover", at).await.unwrap();
+    assert_snapshot!(hover["contents"]["value"].as_str().unwrap(), @r"
+    **test_x**
+
+    ✗ 1 failed, 1 passed 24 ms
+
+    ✗ `TestB::test_x` failed: `assert 1 == 2`
+
+    longest: `TestB::test_x` 12 ms
+    ");
 }
 
 #[tokio::test(start_paused = true)]
@@ -262,4 +280,18 @@ async fn columns_are_in_the_negotiated_encoding() {
       ]
     ]
     ");
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_brackets_behind_a_file_name_a_case() {
+    let mut client = Client::ready().await;
+    client.write("d[1]/test_a.py", "def test_x(): assert 1 == 2\ndef test_y(): assert 1 == 2\n");
+    let uri = client.uri("d%5B1%5D/test_a.py");
+    for (run, id, line) in [("run-1", "test_x", 0), ("run-2", "test_y[d]", 1), ("run-3", "test_z", 0)] {
+        client.emit(run_of(run, failed(&format!("d[1]/test_a.py::{id}"), &uri, line))).await;
+    }
+    client.idle().await;
+    let told = client.seen("textDocument/publishDiagnostics").pop().unwrap();
+    let messages: Vec<&Value> = told["diagnostics"].as_array().unwrap().iter().map(|told| &told["message"]).collect();
+    assert_eq!(messages, ["assert 1 == 2\n2 tests: test_x, test_z", "[d] assert 1 == 2"]);
 }

@@ -28,7 +28,7 @@ impl Functions {
     /// Adds tests by their node ids; the cases of one function count as one.
     pub(crate) fn extend<'a>(&mut self, ids: impl IntoIterator<Item = &'a str>) {
         for id in ids {
-            let id = without_case(id);
+            let id = NodeId::new(id).function().as_str();
             let Some((class, name)) = dotted(id) else { continue };
             let known = self.by_name.entry(name.to_owned()).or_default();
             if !known.iter().any(|function| function.id == id) {
@@ -39,8 +39,7 @@ impl Functions {
 
     /// The node id of a case; `None` if no test or several tests match.
     pub(crate) fn id_of(&self, case: &Case) -> Option<String> {
-        let name = without_case(&case.name);
-        let brackets = case.name.get(name.len()..).unwrap_or_default();
+        let (name, brackets) = case.name.split_at(case.name.find('[').unwrap_or(case.name.len()));
         let known = self.by_name.get(name)?;
         let file = |function: &&Function| {
             let own = NodeId::new(&function.id).file();
@@ -60,13 +59,6 @@ impl Functions {
         let found = one(&exact).or_else(|| one(&near)).or_else(|| one(&only_file))?;
         Some(format!("{}{brackets}", found.id))
     }
-}
-
-/// The node id of the function of a case.
-fn without_case(id: &str) -> &str {
-    let test = id.rfind("::").filter(|at| !id[..*at].contains('['));
-    let from = test.unwrap_or_default();
-    id[from..].find('[').map_or(id, |at| &id[..from + at])
 }
 
 /// The class and the name that a report has for a function's id.
@@ -101,6 +93,7 @@ mod tests {
             "sub/tests/test_a.py::test_y",
             "other/tests/test_a.py::test_y",
             "pkg/mod.py::pkg.mod.f",
+            "data[1]/test_d.py::test_d[1]",
         ]);
         let found = |class: &str, name: &str, file: Option<&str>| {
             let case = Case { class: class.into(), name: name.into(), file: file.map(Into::into), ..Case::default() };
@@ -115,6 +108,7 @@ mod tests {
         assert_eq!(found("tests.test_a", "test_y", Some("sub/tests/test_a.py")), "sub/tests/test_a.py::test_y");
         assert_eq!(found("", "test_case", Some("tests/test_a.py")), "tests/test_a.py::test_case");
         assert_eq!(found("pkg.mod", "pkg.mod.f", None), "pkg/mod.py::pkg.mod.f");
+        assert_eq!(found("data[1].test_d", "test_d[1]", None), "data[1]/test_d.py::test_d[1]");
         assert_eq!(found("tests.test_b", "test_x", None), "");
         assert_eq!(found("sts.test_a", "test_x", None), "");
     }
