@@ -34,7 +34,8 @@ pub(crate) fn initialize(shared: &Arc<Shared>, params: &InitializeParams, encodi
     state.encoding = encoding;
     let trusted = options.get("trusted").and_then(Value::as_bool);
     (state.trusted, state.has_trust) = (trusted.unwrap_or(true), trusted.is_some());
-    state.settings = options.get("settings").cloned().unwrap_or_default();
+    let given = options.get("settings").cloned().unwrap_or_default();
+    state.settings = settings::ours(&given).unwrap_or(given);
     for (uri, path) in roots(params) {
         state.add_folder(uri, path);
     }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use lsp_types::DidChangeConfigurationParams;
 use lsp_types::notification::DidChangeConfiguration;
 use pytest_lens_analysis::SETTINGS_FILES;
-use serde_json::Value;
+use pytest_lens_protocol::ClientSettings;
+use serde_json::{Map, Value};
 
 use crate::engine::configure::{report, show_file_problems};
 use crate::engine::connection;
@@ -45,18 +46,41 @@ pub(crate) fn ask(shared: &Arc<Shared>) {
     }
 }
 
-/// Extracts the settings from `{settings: {pytestLens: {...}}}`, `{pytestLens: {...}}` or the bare settings; `None` if
-/// the payload has none, because the client expects a request.
-fn ours(payload: &Value) -> Option<Value> {
-    let object = payload.as_object()?;
-    if let Some(inner) = object.get("settings").filter(|_| !object.contains_key("pytestLens")) {
-        return ours(inner);
+/// Extracts the settings from `{settings: {pytestLens: {...}}}`, `{pytestLens: {...}}`, `{"pytestLens.workers": 2}` or
+/// the bare settings. `None` if the payload has none: the client expects a request, or sends only the sections of other
+/// servers, which leave the settings as they are.
+pub(crate) fn ours(payload: &Value) -> Option<Value> {
+    let all = nested(payload.as_object()?);
+    match all.get("pytestLens") {
+        Some(Value::Object(section)) => return Some(Value::Object(nested(section))),
+        Some(Value::Null) => return None,
+        Some(wrong) => return Some(wrong.clone()),
+        None => {}
     }
-    match object.get("pytestLens") {
-        Some(Value::Null) => None,
-        Some(inner) => Some(inner.clone()),
-        None if object.is_empty() => None,
-        None => Some(payload.clone()),
+    let bare = Value::Object(all);
+    if ClientSettings::is_given_in(&bare) { Some(bare) } else { ours(bare.get("settings")?) }
+}
+
+/// An object with nested objects for its dotted keys: some clients send the keys as a user writes them.
+fn nested(flat: &Map<String, Value>) -> Map<String, Value> {
+    let mut found = Map::new();
+    for (key, value) in flat {
+        put(&mut found, key, value);
+    }
+    found
+}
+
+fn put(into: &mut Map<String, Value>, key: &str, value: &Value) {
+    let Some((first, rest)) = key.split_once('.') else {
+        into.insert(key.to_owned(), value.clone());
+        return;
+    };
+    let below = into.entry(first).or_insert(Value::Null);
+    if !below.is_object() {
+        *below = Value::Object(Map::new());
+    }
+    if let Some(below) = below.as_object_mut() {
+        put(below, rest, value);
     }
 }
 
@@ -142,10 +166,25 @@ mod tests {
             json!({"pytestLens": bare}),
             json!({"settings": bare}),
             bare.clone(),
+            json!({"settings": {"pylsp": {"x": 1}, "pytestLens.workers": 2}}),
+        ] {
+            assert_eq!(ours(&payload).unwrap()["workers"], 2, "{payload}");
+        }
+        let bare = json!({"codeLens": {"enable": false}, "env": {"a.b": "1"}});
+        for payload in [
+            json!({"pytestLens.codeLens.enable": false, "pytestLens.env": {"a.b": "1"}}),
+            json!({"pytestLens": {"codeLens.enable": false, "env": {"a.b": "1"}}}),
+            json!({"pytestLens": {"env": {"a.b": "1"}}, "pytestLens.codeLens": {"enable": false}}),
         ] {
             assert_eq!(ours(&payload), Some(bare.clone()), "{payload}");
         }
-        for payload in [json!(null), json!({}), json!({"settings": null}), json!({"settings": {"pytestLens": null}})] {
+        for payload in [
+            json!(null),
+            json!({}),
+            json!({"settings": null}),
+            json!({"settings": {"pytestLens": null}}),
+            json!({"pylsp": {"workers": 1}, "settings": {"gopls.env": {}}}),
+        ] {
             assert_eq!(ours(&payload), None, "{payload}");
         }
     }

@@ -145,6 +145,20 @@ fn configured(client: &Client) -> Vec<serde_json::Value> {
 }
 
 #[tokio::test(start_paused = true)]
+async fn settings_of_other_servers_leave_ours_as_they_are() {
+    let mut client = Client::start();
+    client.open_folder(json!({ "pytestLens": true, "settings": { "pytestLens.workers": 2 } })).await;
+    for settings in [json!({ "pylsp": { "x": 1 } }), json!({ "gopls.env": { "A": "1" } }), json!({}), json!(null)] {
+        client.notify("workspace/didChangeConfiguration", json!({ "settings": settings })).await;
+        client.idle().await;
+    }
+    assert_eq!(configured(&client), [2]);
+    client.notify("workspace/didChangeConfiguration", json!({ "settings": { "pytestLens.workers": 3 } })).await;
+    client.idle().await;
+    assert_eq!(configured(&client), [2, 3]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn settings_that_change_while_a_context_is_opened_reach_the_engine() {
     let mut client = Client::start();
     let release = client.engine.hold("init_context");

@@ -130,6 +130,13 @@ impl ClientSettings {
         (ClientSettings { given, defaults }, mistakes)
     }
 
+    /// Whether JSON has the name of a setting among its keys.
+    #[must_use]
+    pub fn is_given_in(value: &Value) -> bool {
+        let known = Settings::all_keys();
+        value.as_object().is_some_and(|given| given.keys().any(|key| key == DEFAULTS || known.contains_key(key)))
+    }
+
     /// The user's settings over those of the project's files over the client's defaults.
     #[must_use]
     pub fn with_file(&self, file: &PartialSettings) -> PartialSettings {
