@@ -8,6 +8,7 @@ use pytest_lens_protocol::{ClientSettings, Request, Response};
 use serde_json::Value;
 
 use crate::session::state::{Shared, State};
+use crate::workspaces::projects::Projects;
 
 impl State {
     /// Takes a folder's settings from the client; returns a sentence for each problem, and whether another interpreter or
@@ -37,6 +38,12 @@ impl State {
             let before = std::mem::replace(present, for_engine);
             before != *present && !reopen
         });
+        if old.projects != workspace.settings.projects {
+            // Other configurations decide which functions are tests.
+            workspace.projects = Projects::default();
+            workspace.link.files_changed();
+            self.refresh_documents();
+        }
         reopen && trusted
     }
 }

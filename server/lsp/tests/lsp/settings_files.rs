@@ -108,3 +108,22 @@ async fn an_untrusted_projects_files_can_make_nothing_run() {
     client.idle().await;
     assert_eq!(opened(&client).last().unwrap(), "evil subprocess");
 }
+
+#[tokio::test(start_paused = true)]
+async fn lenses_and_tests_follow_the_setting_of_nested_projects() {
+    let mut client = Client::start();
+    client.write("sub/pytest.ini", "[pytest]\npython_functions = check_*\n");
+    client.open_folder(json!({ "pytestLens": true, "settings": {} })).await;
+    client.open("sub/test_a.py", "def check_a(): ...\ndef test_b(): ...\n").await;
+    for (projects, line, test) in
+        [(json!(null), 0, "check_a"), (json!([]), 1, "test_b"), (json!(["sub"]), 0, "check_a")]
+    {
+        let settings = json!({ "settings": { "pytestLens": { "projects": projects } } });
+        client.notify("workspace/didChangeConfiguration", settings).await;
+        client.idle().await;
+        let expected = [format!("{line}: ▶ Run"), format!("{line}: Debug")];
+        assert_eq!(client.lenses("sub/test_a.py").await, expected, "{projects}");
+        let tests = client.command("pytestLens.tests", json!({ "parent": "sub/test_a.py" })).await.unwrap();
+        assert_eq!(tests["items"][0]["label"], test, "{projects}");
+    }
+}
