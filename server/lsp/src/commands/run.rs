@@ -4,18 +4,20 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lsp_types::{MessageType, Position};
-use pytest_lens_protocol::{Request, Response, RunOnSave, RunOptions};
+use pytest_lens_protocol::{FileSkip, Request, Response, RunOnSave, RunOptions};
 use ropey::Rope;
 use serde_json::{Value, json};
 
 use crate::commands::args::{AffectedArgs, FolderArgs, RunArgs};
 use crate::commands::control::folders;
 use crate::documents::text::Text;
+use crate::engine::collect::{catch_up, collect};
 use crate::engine::connection;
-use crate::error::{CommandError, CommandResult};
+use crate::error::{CommandError, CommandResult, ErrorKind};
 use crate::paths::path_of;
 use crate::session::message::Outgoing;
 use crate::session::state::{Shared, State};
+use crate::timing::CATCH_UP_LIMIT;
 use crate::workspaces::runnables::innermost;
 use crate::workspaces::workspace::RunRequest;
 
@@ -33,7 +35,8 @@ pub(crate) async fn run(shared: &Arc<Shared>, args: RunArgs) -> CommandResult<Va
     let (workers, maxfail) = (args.workers, args.maxfail);
     let options = RunOptions { reruns, ..options(args) };
     let request = |ids| RunRequest { ids, workers, maxfail, options: options.clone() };
-    start_all(shared, selected.into_iter().map(|(folder, ids)| (folder, request(ids))).collect()).await
+    let requests = selected.into_iter().map(|(folder, ids)| (folder, request(ids))).collect();
+    start_all(shared, requests, Missing::Refused).await
 }
 
 /// The run options in a command's argument.
@@ -97,7 +100,7 @@ pub(crate) async fn run_failed(shared: &Arc<Shared>, args: FolderArgs) -> Comman
             "no test failed when it last ran, so there is nothing to repeat: run tests first",
         ));
     }
-    start_all(shared, requests).await
+    start_all(shared, requests, Missing::LeftOut).await
 }
 
 /// The tests of a folder whose last outcome is a failure: from runs of this server, or from the history for tests that
@@ -132,7 +135,7 @@ pub(crate) async fn run_last(shared: &Arc<Shared>, args: FolderArgs) -> CommandR
     if requests.is_empty() {
         return Err(CommandError::failed("nothing was run yet, so there is nothing to repeat: run a test first"));
     }
-    start_all(shared, requests).await
+    start_all(shared, requests, Missing::LeftOut).await
 }
 
 fn editor_request(ids: Vec<String>) -> RunRequest {
@@ -206,7 +209,11 @@ fn select(shared: &Arc<Shared>, args: &RunArgs) -> CommandResult<Vec<(String, Ve
     match (&args.ids, &args.text_document, args.position) {
         (Some(_), Some(_), _) => Err(CommandError::arguments("give either `ids` or `textDocument`, not both")),
         (Some(ids), None, None) => select_ids(shared, ids, args.workspace.as_deref()),
-        (None, Some(document), position) => shared.state().select_in(document.uri.as_str(), position),
+        (None, Some(document), position) => {
+            let named = args.workspace.as_deref().map(|named| folders(shared, Some(named))).transpose()?;
+            let folder = named.and_then(|named| named.into_iter().next());
+            shared.state().select_in(document.uri.as_str(), position, folder.as_deref())
+        }
         (_, None, Some(_)) => Err(CommandError::arguments("`position` needs its `textDocument`: give both")),
         (None, None, None) => {
             let all = folders(shared, args.workspace.as_deref())?;
@@ -247,16 +254,27 @@ pub(crate) fn folder_of_id(shared: &Arc<Shared>, id: &str, named: Option<&str>) 
 }
 
 impl State {
-    /// The file of a document, or its innermost test at a position.
-    fn select_in(&self, uri: &str, position: Option<Position>) -> CommandResult<Vec<(String, Vec<String>)>> {
+    /// The file of a document, or its innermost test at a position; in the named folder, or the innermost one.
+    fn select_in(
+        &self,
+        uri: &str,
+        position: Option<Position>,
+        folder: Option<&str>,
+    ) -> CommandResult<Vec<(String, Vec<String>)>> {
         let path = self
             .key_of(uri)
             .ok_or_else(|| CommandError::arguments(format!("{uri} is no file on disk: save it first, then run it")))?;
         let outside = || {
-            let message = format!("{} lies in no open folder: open the folder that holds it", path.display());
-            CommandError::failed(message)
+            let path = path.display();
+            match folder {
+                Some(folder) => CommandError::arguments(format!(
+                    "{path} does not lie in the `workspace` {folder}: name the folder that holds it, or leave it out"
+                )),
+                None => CommandError::failed(format!("{path} lies in no open folder: open the folder that holds it")),
+            }
         };
-        let workspace = self.workspace_of(&path).ok_or_else(outside)?;
+        let named = || folder.and_then(|folder| self.workspace(folder));
+        let workspace = named().or_else(|| self.workspace_of(&path)).ok_or_else(outside)?;
         let file = workspace.relative(&path).ok_or_else(outside)?;
         let Some(position) = position else { return Ok(vec![(workspace.uri.clone(), vec![file])]) };
         let positions = self.positions(workspace);
@@ -291,20 +309,37 @@ impl State {
     }
 }
 
+/// The effect of an id without a test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    /// The user named it: nothing runs.
+    Refused,
+    /// The run is a repetition: the tests that still exist run, as with pytest's `--lf`.
+    LeftOut,
+}
+
 /// Starts a run in each of these folders. If one of several can't run, the others still do.
-async fn start_all(shared: &Arc<Shared>, requests: Vec<(String, RunRequest)>) -> CommandResult<Value> {
+async fn start_all(
+    shared: &Arc<Shared>,
+    requests: Vec<(String, RunRequest)>,
+    missing: Missing,
+) -> CommandResult<Value> {
     let several = requests.len() > 1;
     let mut accepted = Vec::new();
     let mut failed = Vec::new();
     for (folder, request) in requests {
-        match start(shared, &folder, request).await {
+        let started = match missing {
+            Missing::Refused => start(shared, &folder, request).await,
+            Missing::LeftOut => repeat(shared, &folder, request).await,
+        };
+        match started {
             Ok(run) => accepted.push(run),
             Err(error) => failed.push(error),
         }
     }
     let total: usize = accepted.iter().map(|run| run.total).sum();
     let Some(first) = accepted.first() else {
-        return Err(failed.into_iter().next().unwrap_or_else(nothing_selected));
+        return Err(failed.into_iter().next().unwrap_or_else(|| nothing_selected(&[])));
     };
     for error in &failed {
         shared.show_once(MessageType::ERROR, &error.message);
@@ -320,9 +355,15 @@ async fn start_all(shared: &Arc<Shared>, requests: Vec<(String, RunRequest)>) ->
 async fn start(shared: &Arc<Shared>, folder: &str, request: RunRequest) -> CommandResult<Accepted> {
     let context_id = connection::context(shared, folder).await?;
     let RunRequest { ids: node_ids, workers, maxfail, options } = request.clone();
-    let all = Request::RunStream { context_id, node_ids, workers, maxfail, options: Some(options) };
+    let all = Request::RunStream { context_id: context_id.clone(), node_ids, workers, maxfail, options: Some(options) };
     match shared.call(all).await? {
-        Response::RunStarted { total_tests: 0, .. } => Err(nothing_selected()),
+        Response::RunStarted { run_id, total_tests: 0 } => {
+            // The reason comes with the events of the run.
+            let _ = tokio::time::timeout(CATCH_UP_LIMIT, catch_up(shared, folder, &context_id)).await;
+            let state = shared.state();
+            let skipped = state.workspace(folder).map(|workspace| workspace.view.skipped_files(&run_id));
+            Err(nothing_selected(skipped.unwrap_or_default()))
+        }
         Response::RunStarted { run_id, total_tests } => {
             if let Some(workspace) = shared.state().workspace_mut(folder) {
                 workspace.last_request = Some(request);
@@ -333,6 +374,42 @@ async fn start(shared: &Arc<Shared>, folder: &str, request: RunRequest) -> Comma
     }
 }
 
-fn nothing_selected() -> CommandError {
-    CommandError::failed("no test was selected: check the file, `keyword` and `marker`, or collect the tests again")
+/// Starts a run of tests that ran before; those that are gone since are left out.
+async fn repeat(shared: &Arc<Shared>, folder: &str, request: RunRequest) -> CommandResult<Accepted> {
+    let refused = match start(shared, folder, request.clone()).await {
+        Err(error) if error.kind == ErrorKind::Arguments && !request.ids.is_empty() => error,
+        started => return started,
+    };
+    let context_id = connection::context(shared, folder).await?;
+    collect(shared, folder, context_id, false, false).await?;
+    let ids: Vec<String> = {
+        let state = shared.state();
+        let exists = |id: &&String| state.workspace(folder).is_some_and(|workspace| workspace.view.item(id).is_some());
+        request.ids.iter().filter(exists).cloned().collect()
+    };
+    if ids.is_empty() {
+        return Err(CommandError::failed(
+            "all tests to repeat were renamed or deleted, so there is nothing to repeat: run other tests",
+        ));
+    }
+    if ids.len() == request.ids.len() {
+        return Err(refused);
+    }
+    start(shared, folder, RunRequest { ids, ..request }).await
+}
+
+/// The error for a run without a test. `skipped`: the files of the run that skip themselves.
+fn nothing_selected(skipped: &[FileSkip]) -> CommandError {
+    let Some(first) = skipped.first() else {
+        return CommandError::failed(
+            "no test was selected: check the file, `keyword` and `marker`, or collect the tests again",
+        );
+    };
+    let more = match skipped.len() - 1 {
+        0 => String::new(),
+        1 => " (and 1 other file)".into(),
+        more => format!(" (and {more} other files)"),
+    };
+    let FileSkip { path, reason, .. } = first;
+    CommandError::failed(format!("no test was selected: {path} skips itself as a whole: {reason}{more}"))
 }

@@ -14,7 +14,7 @@ use crate::timing::CATCH_UP_LIMIT;
 
 /// Waits until the folder's view holds every event that the engine has sent by now, for answers that do not come
 /// through the log. Returns whether it does.
-async fn catch_up(shared: &Arc<Shared>, folder: &str, context_id: &str) -> bool {
+pub(crate) async fn catch_up(shared: &Arc<Shared>, folder: &str, context_id: &str) -> bool {
     let Some(link) = shared.link(folder) else { return false };
     let mut reached = link.cursor.subscribe();
     let mut end = *reached.borrow();

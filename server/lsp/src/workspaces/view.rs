@@ -6,7 +6,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use pytest_lens_protocol::{
-    CollectError, EventPayload, Hint, InventoryDelta, ItemKind, NodeId, Siblings, TestItem, TestOutcome,
+    CollectError, EventPayload, FileSkip, Hint, InventoryDelta, ItemKind, NodeId, Siblings, TestItem, TestOutcome,
 };
 
 use crate::workspaces::outcome::is_failure;
@@ -55,6 +55,8 @@ pub(crate) struct View {
     /// context.
     unconfirmed: HashSet<Arc<str>>,
     last_run: Option<Vec<String>>,
+    /// The last run, and the files in it that skip themselves.
+    skipped_files: (String, Vec<FileSkip>),
 }
 
 impl View {
@@ -69,6 +71,7 @@ impl View {
             }
             EventPayload::RunStarted(run) => {
                 let ids = run.ids.clone().unwrap_or_default();
+                self.skipped_files = (run.run_id.clone(), run.skipped_files.clone());
                 match (self.runs.get_mut(&run.run_id), &mut self.last_run) {
                     // More of its tests are known.
                     (Some(known), last_run) => {
@@ -426,6 +429,12 @@ impl View {
     /// The ids of the last run: `None` before the first run, empty for all tests.
     pub(crate) fn last_run(&self) -> Option<&Vec<String>> {
         self.last_run.as_ref()
+    }
+
+    /// The files of a run that skip themselves as a whole, if it is the last one.
+    pub(crate) fn skipped_files(&self, run: &str) -> &[FileSkip] {
+        let (last, files) = &self.skipped_files;
+        if last == run { files } else { &[] }
     }
 
     /// Whether pytest has collected a file.

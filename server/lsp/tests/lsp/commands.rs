@@ -1,10 +1,10 @@
 //! Commands: their requests to the engine, and their errors for wrong input.
 
 use insta::assert_snapshot;
-use pytest_lens_protocol::{Bytes, DebugFile, ErrorCode, EventPayload, Request, Response, RunEnd};
+use pytest_lens_protocol::{Bytes, DebugFile, ErrorCode, EventPayload, FileSkip, Request, Response, RunEnd, RunStart};
 use serde_json::{Value, json};
 
-use crate::events::{failed, passed, run_finished, run_of, run_started};
+use crate::events::{failed, file, inventory, passed, run_finished, run_of, run_started};
 use crate::{Client, SAMPLE};
 
 #[tokio::test(start_paused = true)]
@@ -102,6 +102,52 @@ async fn a_run_without_a_test_is_an_error() {
     assert_snapshot!(error["message"].as_str().unwrap(), @"
     no test was selected: check the file, `keyword` and `marker`, or collect the tests again
     ");
+    let skip = |path: &str| FileSkip { path: path.into(), line: 2, reason: "needs numpy".into() };
+    let skipped_files = vec![skip("test_a.py"), skip("test_b.py")];
+    let start = RunStart { run_id: "run-2".into(), skipped_files, ..RunStart::default() };
+    client.emit([EventPayload::RunStarted(start)]).await;
+    client.engine.script("run_stream", Response::RunStarted { run_id: "run-2".into(), total_tests: 0 });
+    let error = client.command("pytestLens.run", json!({})).await.unwrap_err();
+    assert_snapshot!(error["message"].as_str().unwrap(), @"
+    no test was selected: test_a.py skips itself as a whole: needs numpy (and 1 other file)
+    ");
+}
+
+#[tokio::test(start_paused = true)]
+async fn tests_that_are_gone_are_left_out_of_a_repetition() {
+    let mut client = Client::ready().await;
+    let uri = client.uri("test_a.py");
+    let refusal = "no test \"test_a.py::test_x\": check the spelling";
+    client.emit([inventory(file("test_a.py", &uri, &["test_x", "test_y"]), &[])]).await;
+    client.emit(run_of("run-a", failed("test_a.py::test_x", &uri, 0))).await;
+    client.emit(run_of("run-b", failed("test_a.py::test_y", &uri, 1))).await;
+    client.idle().await;
+    client.command("pytestLens.run", json!({ "ids": ["test_a.py::test_x", "test_a.py::test_y"] })).await.unwrap();
+    client.engine.refuse("run_stream", ErrorCode::InvalidRequest, refusal);
+    let collected = client.engine.hold("collect");
+    let command = json!({ "command": "pytestLens.runFailed", "arguments": [{}] });
+    let id = client.ask("workspace/executeCommand", command).await;
+    client.idle().await;
+    client.emit([inventory(vec![], &["test_a.py::test_x"])]).await;
+    drop(collected);
+    client.answer(id).await.unwrap();
+    for command in ["pytestLens.runLast", "pytestLens.runFailed"] {
+        client.engine.refuse("run_stream", ErrorCode::InvalidRequest, refusal);
+        let error = client.command(command, json!({})).await.unwrap_err();
+        assert_eq!(error["message"], refusal, "the tree has all tests: the fault is another one");
+    }
+    client.emit([inventory(vec![], &["test_a.py::test_y"])]).await;
+    client.engine.refuse("run_stream", ErrorCode::InvalidRequest, refusal);
+    let error = client.command("pytestLens.runLast", json!({})).await.unwrap_err();
+    assert_snapshot!(error["message"].as_str().unwrap(), @"
+    all tests to repeat were renamed or deleted, so there is nothing to repeat: run other tests
+    ");
+    let ids = |request| match request {
+        Request::RunStream { node_ids, .. } => node_ids.len(),
+        _ => 0,
+    };
+    let asked: Vec<usize> = client.engine.asked("run_stream").into_iter().map(ids).collect();
+    assert_eq!(asked, [2, 2, 1, 1, 1, 1]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -54,6 +54,12 @@ async fn each_folder_has_its_own_context_and_numbers() {
 #[tokio::test(start_paused = true)]
 async fn commands_find_their_folder() {
     let mut client = two_folders().await;
+    for folder in ["b", "none"] {
+        let document = json!({ "uri": client.uri("a/test_a.py") });
+        let argument = json!({ "textDocument": document, "workspace": client.uri(folder) });
+        let error = client.command("pytestLens.run", argument).await.unwrap_err();
+        assert!(error["message"].as_str().unwrap().contains(&client.uri(folder)), "{error}");
+    }
     let all = client.command("pytestLens.run", json!({})).await.unwrap();
     assert_snapshot!(client.clean(&all.to_string()), @r#"
     {"runId":"run-1","total":2,"runs":[{"workspace":"file:///repo/a","runId":"run-1","total":1},{"workspace":"file:///repo/b","runId":"run-2","total":1}]}
