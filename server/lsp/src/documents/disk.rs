@@ -71,6 +71,11 @@ impl Disk {
         self.files.get(path).map(|(_, text)| text)
     }
 
+    /// The files whose texts are cached.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        self.files.keys()
+    }
+
     /// Drops all files but these.
     pub(crate) fn retain(&mut self, keep: impl Fn(&Path) -> bool) {
         self.files.retain(|path, _| keep(path));

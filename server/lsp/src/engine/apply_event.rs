@@ -106,8 +106,9 @@ impl State {
         match payload {
             // It comes again if more of its tests are known.
             EventPayload::RunStarted(run) if !workspace.run_texts.contains_key(&run.run_id) => {
-                let open: Vec<PathBuf> = self.documents.keys().filter(|path| inside(path)).cloned().collect();
-                self.keep_run_texts(folder, &run.run_id, open);
+                let known = self.documents.keys().chain(self.disk.paths()).filter(|path| inside(path));
+                let known = known.cloned().collect();
+                self.keep_run_texts(folder, &run.run_id, known);
             }
             EventPayload::TestOutcome(TestOutcomes { run_id, outcomes }) => {
                 let places = outcomes.iter().flat_map(|outcome| {
@@ -115,9 +116,7 @@ impl State {
                 });
                 let uris: BTreeSet<&str> = places.map(|place| place.uri.as_str()).collect();
                 let paths = uris.into_iter().filter_map(|uri| workspace.local_path(uri));
-                let known = workspace.run_texts.get(run_id);
-                let new = paths.filter(|path| known.is_none_or(|run_texts| !run_texts.contains_key(path)));
-                let ours = new.filter(|path| self.documents.contains_key(path) || is_ours(&workspace.root, path));
+                let ours = paths.filter(|path| self.documents.contains_key(path) || is_ours(&workspace.root, path));
                 let ours = ours.collect();
                 self.keep_run_texts(folder, run_id, ours);
             }
@@ -158,12 +157,25 @@ impl State {
         }
     }
 
-    /// A run executes the present text on disk of these files.
+    /// A run executes the present text on disk of these files, or the one that is known already.
     fn keep_run_texts(&mut self, folder: &str, run: &str, paths: Vec<PathBuf>) {
         let looked = paths.into_iter().filter_map(|path| Some((self.read_disk(&path)?, path)));
         let texts: Vec<_> = looked.map(|(text, path)| (path, text)).collect();
         if let Some(workspace) = self.workspace_mut(folder) {
-            workspace.run_texts.entry(run.to_owned()).or_default().extend(texts);
+            let run_texts = workspace.run_texts.entry(run.to_owned()).or_default();
+            for (path, text) in texts {
+                run_texts.entry(path).or_insert(text);
+            }
+        }
+    }
+
+    /// The runs in progress execute the text on disk of a document that was opened just now, and may be edited before
+    /// they report its lines.
+    pub(crate) fn keep_for_runs(&mut self, path: &Path) {
+        let Some(text) = self.disk.seen(path).cloned() else { return };
+        let around = self.workspaces.iter_mut().filter(|workspace| path.starts_with(&workspace.root));
+        for run_texts in around.flat_map(|workspace| workspace.run_texts.values_mut()) {
+            run_texts.entry(path.to_owned()).or_insert_with(|| Arc::clone(&text));
         }
     }
 

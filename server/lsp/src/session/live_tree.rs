@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pytest_lens_engine::items_of_source;
-use pytest_lens_protocol::TestItem;
+use pytest_lens_protocol::{EventPayload, NodeId, TestItem};
 
 use crate::session::message::Outgoing;
 use crate::session::state::State;
@@ -40,7 +40,8 @@ impl State {
         let folder = workspace.uri.clone();
         let document = self.documents.get(path);
         let is_dirty = document.is_some_and(|document| document.dirty);
-        let pytest_knows_it_all = !is_dirty && workspace.view.is_confirmed(&file);
+        let has_engine = workspace.link.has_engine();
+        let pytest_knows_it_all = !is_dirty && has_engine && workspace.view.is_confirmed(&file);
         let text = document.map(|document| &document.text).or_else(|| self.disk.seen(path).map(|text| &**text));
         let items = match text.filter(|_| !pytest_knows_it_all) {
             Some(text) => {
@@ -50,7 +51,21 @@ impl State {
             }
             None => Vec::new(),
         };
-        self.set_provisional(&folder, &file, items)
+        let mut told = if is_dirty || has_engine { Vec::new() } else { self.remove_deleted(&folder, &file) };
+        told.extend(self.set_provisional(&folder, &file, items));
+        told
+    }
+
+    /// Removes the collected tests of a file that its saved document no longer has: no engine does it.
+    fn remove_deleted(&mut self, folder: &str, file: &str) -> Vec<Outgoing> {
+        let Some(workspace) = self.workspace(folder) else { return Vec::new() };
+        let positions = self.positions(workspace);
+        let is_deleted = |item: &TestItem| {
+            let id = NodeId::new(&item.id);
+            id.file() == file && id.names().is_some() && !item.provisional && positions.is_gone(&item.id)
+        };
+        let delta = workspace.view.without(is_deleted);
+        if delta.is_empty() { Vec::new() } else { self.apply_event(folder, &EventPayload::Inventory(delta)) }
     }
 
     fn set_provisional(&mut self, folder: &str, file: &str, items: Vec<TestItem>) -> Vec<Outgoing> {

@@ -57,6 +57,7 @@ fn opened(shared: &Arc<Shared>, item: TextDocumentItem) {
         let Some(path) = state.insert_document(document) else { return Vec::new() };
         state.read_disk(&path);
         state.mark_collected(&path);
+        state.keep_for_runs(&path);
         let mut told = state.update_file(&path);
         told.push(Outgoing::Moved { file: path, replaced: true });
         told

@@ -60,6 +60,11 @@ impl Link {
         }
     }
 
+    /// Whether an engine reports the tests of this folder, now or soon.
+    pub(crate) fn has_engine(&self) -> bool {
+        matches!(&*self.phase.borrow(), Phase::Opening | Phase::Open(_))
+    }
+
     /// Files changed: collect soon.
     pub(crate) fn files_changed(&self) {
         self.files_changed.notify_one();

@@ -261,11 +261,15 @@ impl View {
 
     /// The delta that removes unconfirmed items, except those that `keeps` selects.
     pub(crate) fn without_unconfirmed(&self, keeps: impl Fn(&TestItem) -> bool) -> InventoryDelta {
-        let removed = match self.unconfirmed.is_empty() {
-            true => Vec::new(),
-            false => self.roots_of(|item| self.unconfirmed.contains(&item.id) && !keeps(item)),
-        };
-        InventoryDelta { removed, errors: self.errors.clone(), ..InventoryDelta::default() }
+        match self.unconfirmed.is_empty() {
+            true => self.without(|_| false),
+            false => self.without(|item| self.unconfirmed.contains(&item.id) && !keeps(item)),
+        }
+    }
+
+    /// The delta that removes the items that `goes` selects.
+    pub(crate) fn without(&self, goes: impl Fn(&TestItem) -> bool) -> InventoryDelta {
+        InventoryDelta { removed: self.roots_of(goes), errors: self.errors.clone(), ..InventoryDelta::default() }
     }
 
     fn child_ids(&self, parent: &str) -> Vec<&str> {

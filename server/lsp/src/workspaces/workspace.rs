@@ -60,7 +60,7 @@ pub(crate) struct Workspace {
     pub(crate) findings: Findings,
     /// The last run that was requested here.
     pub(crate) last_request: Option<RunRequest>,
-    /// For each run, the texts of its files, if it has reported them or they are open.
+    /// For each run, the texts of its files, if it has reported them, or something is shown in them.
     pub(crate) run_texts: HashMap<String, HashMap<PathBuf, Arc<Text>>>,
     /// The ranges of items as the client last received them, if they differ from those that pytest reported.
     pub(crate) sent_ranges: HashMap<String, Option<Range>>,

@@ -374,3 +374,46 @@ async fn b9_a_document_by_another_name_of_its_file_has_all_that_the_file_has() {
         assert_eq!(told_of(&client), [own]);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_is_at_its_line_though_its_file_was_opened_and_edited_during_the_run() {
+    let mut client = Client::ready().await;
+    client.write("test_a.py", THREE);
+    client.emit([collected(&client, 0), run_started("run-1", &["test_a.py::test_b"])]).await;
+    client.idle().await;
+    client.open("test_a.py", THREE).await;
+    client.lenses("test_a.py").await;
+    client.change("test_a.py", 2, json!([[0, 0, 0, 0, "# new\n# new\n"]])).await;
+    client.write("test_a.py", &lower(2));
+    client.save("test_a.py").await;
+    client.idle().await;
+    let uri = client.uri("test_a.py");
+    let events = run_of("run-1", failed("test_a.py::test_b", &uri, 5)).split_off(2);
+    client.emit(events).await;
+    assert_eq!(client.shown().await, [7]);
+    let told = client.seen("pytestLens/testOutcome").pop().unwrap();
+    assert_eq!(told["outcomes"][0]["location"]["range"]["start"]["line"], 7);
+    client.close("test_a.py").await;
+    client.emit([run_started("run-2", &["test_a.py::test_b"])]).await;
+    client.idle().await;
+    client.write("test_a.py", &lower(3));
+    let events = run_of("run-2", failed("test_a.py::test_b", &uri, 7)).split_off(2);
+    client.emit(events).await;
+    assert_eq!(client.shown().await, [8], "a closed file with a failure is known, too");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_collection_settles_which_text_its_lines_are_of() {
+    let mut client = Client::ready().await;
+    client.emit([collected(&client, 0)]).await;
+    // Another program has only begun to write the file.
+    client.write("test_a.py", "");
+    client.open("test_a.py", THREE).await;
+    client.lenses("test_a.py").await;
+    client.write("test_a.py", THREE);
+    client.command("pytestLens.collect", json!({})).await.unwrap();
+    client.idle().await;
+    client.change("test_a.py", 2, json!([[4, 0, 8, 0, ""]])).await;
+    let runs: Vec<String> = client.lenses("test_a.py").await.into_iter().filter(|lens| lens.ends_with("Run")).collect();
+    assert_eq!(runs, ["0: ▶ Run", "4: ▶ Run"], "test_b is deleted, and has no lens elsewhere");
+}

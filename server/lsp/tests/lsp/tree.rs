@@ -1,6 +1,7 @@
 //! The tree, and the items that live buffers add to it.
 
 use insta::assert_snapshot;
+use pytest_lens_protocol::ErrorCode;
 use serde_json::{Value, json};
 
 use crate::events::{file, inventory};
@@ -66,4 +67,49 @@ async fn items_of_open_documents_have_live_ranges() {
     assert_snapshot!(client.clean(&tests["items"][0].to_string()), @r#"
     {"id":"test_a.py::test_one","parent":"test_a.py","kind":"function","label":"test_one","uri":"file:///repo/test_a.py","range":{"start":{"line":4,"character":4},"end":{"line":4,"character":12}},"markers":[],"skip":false,"xfail":false}
     "#);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_an_engine_saved_sources_are_the_tree() {
+    let mut client = Client::ready().await;
+    let uri = client.uri("test_a.py");
+    let (old, new) = ("def test_x():\n    pass\n", "def test_y():\n    pass\n");
+    client.write("test_a.py", old);
+    client.open("test_a.py", old).await;
+    for (way, back) in [
+        (("pytestLens/trust", json!({ "trusted": false })), ("pytestLens/trust", json!({ "trusted": true }))),
+        (
+            ("workspace/didChangeConfiguration", json!({ "settings": { "pythonPath": "/none" } })),
+            ("workspace/didChangeConfiguration", json!({ "settings": { "pythonPath": "/python" } })),
+        ),
+    ] {
+        client.change("test_a.py", 2, json!([old])).await;
+        client.write("test_a.py", old);
+        client.save("test_a.py").await;
+        client.emit([inventory(file("test_a.py", &uri, &["test_x", "test_inherited"]), &["test_a.py"])]).await;
+        client.idle().await;
+        client.engine.refuse("init_context", ErrorCode::PythonNotFound, "there is no Python at /none");
+        client.notify(way.0, way.1).await;
+        client.idle().await;
+        if way.0 == "pytestLens/trust" {
+            let refused = client.command("pytestLens.run", json!({})).await.unwrap_err();
+            assert!(refused["message"].as_str().unwrap().contains("not trusted"), "{refused}");
+        }
+        client.take_seen("window/showMessage");
+        client.change("test_a.py", 2, json!([new])).await;
+        client.write("test_a.py", new);
+        client.save("test_a.py").await;
+        client.idle().await;
+        let tests = client.command("pytestLens.tests", json!({ "parent": "test_a.py" })).await.unwrap();
+        assert_eq!(ids(&tests), ["test_a.py::test_inherited", "test_a.py::test_y (provisional)"], "{}", way.0);
+        // The tree of the next context has no test that only the last one had.
+        client.engine.forget_events(&client.context());
+        client.engine.emit(&client.context(), [inventory(file("test_a.py", &uri, &["test_y"]), &[])]);
+        client.notify(back.0, back.1).await;
+        client.idle().await;
+        client.command("pytestLens.collect", json!({})).await.unwrap();
+        let tests = client.command("pytestLens.tests", json!({ "parent": "test_a.py" })).await.unwrap();
+        assert_eq!(ids(&tests), ["test_a.py::test_y"], "{}", way.0);
+        client.take_seen("window/showMessage");
+    }
 }
