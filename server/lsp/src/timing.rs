@@ -27,6 +27,10 @@ pub(crate) const FILES_QUIET: Duration = Duration::from_millis(200);
 /// Pause before the next attempt to reach a daemon that is gone: long enough for one to be started, and no load.
 pub(crate) const RECONNECT_PAUSE: Duration = Duration::from_secs(3);
 
+/// The longest time that a command waits for the client's `initialized`, which comes right after the answer to
+/// `initialize`.
+pub(crate) const INITIALIZED_LIMIT: Duration = Duration::from_secs(10);
+
 /// The longest time that an answer waits until the view holds the events that came before it. They are on their way
 /// already, so only a stuck task takes longer.
 pub(crate) const CATCH_UP_LIMIT: Duration = Duration::from_secs(2);

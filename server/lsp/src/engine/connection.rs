@@ -11,7 +11,7 @@ use crate::engine::event_log::{apply, follow};
 use crate::engine::{collect, configure, last_outcomes};
 use crate::error::{CommandError, CommandResult, ErrorKind};
 use crate::session::state::Shared;
-use crate::timing::{FILES_QUIET, RECONNECT_PAUSE};
+use crate::timing::{FILES_QUIET, INITIALIZED_LIMIT, RECONNECT_PAUSE};
 use crate::workspaces::link::{Link, Phase};
 use crate::workspaces::view::RunView;
 use crate::workspaces::workspace::Workspace;
@@ -94,11 +94,17 @@ pub(crate) async fn context(shared: &Arc<Shared>, folder: &str) -> CommandResult
         link.phase.send_replace(Phase::Opening);
         link.retry.notify_one();
     }
+    let begun = phase.wait_for(|phase| *phase != Phase::New);
+    if !matches!(tokio::time::timeout(INITIALIZED_LIMIT, begun).await, Ok(Ok(_))) {
+        return Err(CommandError::failed(
+            "no folder is open yet, because the editor has not sent `initialized`: restart the server in your editor",
+        ));
+    }
     let reached = phase.wait_for(|phase| *phase != Phase::Opening).await.map_err(|_| gone())?;
     match &*reached {
         Phase::Open(context) => Ok(context.clone()),
         Phase::Failed(error) => Err(error.clone()),
-        Phase::Closed | Phase::Opening => Err(gone()),
+        Phase::New | Phase::Closed | Phase::Opening => Err(gone()),
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, SinkExt, StreamExt};
@@ -18,6 +19,7 @@ use crate::timing::HANDLERS_LIMIT;
 use crate::transport::frames::{Frame, Frames, header_within};
 use crate::transport::messages::{Message, read, unreadable};
 use crate::transport::results::{self, TextResponse};
+use crate::transport::spellings::Spellings;
 
 /// The most handlers at a time. Waiting handlers (a command that waits for its collection) must not block others.
 const HANDLERS: usize = 256;
@@ -38,13 +40,15 @@ pub(crate) async fn serve<S: LanguageServer>(
     let (mut requests, mut answers) = socket.split();
     let (out, queue) = channel(QUEUE);
     let own = out.clone();
+    let spellings = Arc::new(Mutex::new(Spellings::default()));
+    let of_input = Arc::clone(&spellings);
     let asking = async move {
         while let Some(request) = requests.next().await {
             let _ = own.send(request_text(&request)).await;
         }
     };
     let handling = async move {
-        let mut input = Input { input, piece: vec![0; PIECE], frames: Frames::default() };
+        let mut input = Input { input, piece: vec![0; PIECE], frames: Frames::default(), spellings: of_input };
         let mut tasks = FuturesUnordered::new();
         let exited = loop {
             // Not ready while `initialize` is being answered.
@@ -87,7 +91,7 @@ pub(crate) async fn serve<S: LanguageServer>(
             let _ = tokio::time::timeout(HANDLERS_LIMIT, rest).await;
         }
     };
-    let writing = write(queue, output);
+    let writing = write(queue, output, &spellings);
     // Requests of the server end with the handlers; messages sent by then are written.
     let talking = async move {
         tokio::select! {
@@ -139,6 +143,7 @@ struct Input<R> {
     input: R,
     piece: Vec<u8>,
     frames: Frames,
+    spellings: Arc<Mutex<Spellings>>,
 }
 
 impl<R: AsyncRead + Unpin> Input<R> {
@@ -158,7 +163,7 @@ impl<R: AsyncRead + Unpin> Input<R> {
     }
 
     fn message(&mut self, mut body: Vec<u8>) -> Message {
-        let found = read(&body);
+        let found = read(&body, &mut lock(&self.spellings));
         let end = found.as_ref().map_or_else(|| header_within(&body), |(_, length)| Some(*length));
         if let Some(end) = end.filter(|end| *end < body.len()) {
             self.frames.put_back(&body.split_off(end));
@@ -169,7 +174,7 @@ impl<R: AsyncRead + Unpin> Input<R> {
 
 /// Writes until all senders are gone. Waiting messages go out in one write, because each write is a hop to another
 /// thread. Errors of a client that no longer reads are ignored.
-async fn write(mut queue: Receiver<Vec<u8>>, output: impl AsyncWrite) {
+async fn write(mut queue: Receiver<Vec<u8>>, output: impl AsyncWrite, spellings: &Mutex<Spellings>) {
     let mut output = pin!(output);
     let mut messages = Vec::new();
     let mut bytes = Vec::new();
@@ -177,6 +182,7 @@ async fn write(mut queue: Receiver<Vec<u8>>, output: impl AsyncWrite) {
     while queue.recv_many(&mut messages, QUEUE).await > 0 {
         bytes.clear();
         for message in messages.drain(..) {
+            let message = lock(spellings).restore(message);
             bytes.extend_from_slice(format!("Content-Length: {}\r\n\r\n", message.len()).as_bytes());
             bytes.extend_from_slice(&message);
         }
@@ -188,6 +194,10 @@ async fn write(mut queue: Receiver<Vec<u8>>, output: impl AsyncWrite) {
             listens = written.await.is_ok();
         }
     }
+}
+
+fn lock(spellings: &Mutex<Spellings>) -> MutexGuard<'_, Spellings> {
+    spellings.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A request to the client. JSON-RPC does not allow `null` as parameters.
@@ -209,7 +219,8 @@ fn text(message: &impl Serialize) -> Vec<u8> {
 /// Counts the messages in these bytes, which arrive in pieces of this length.
 #[cfg(fuzzing)]
 pub(crate) fn count_messages(bytes: &[u8], piece: usize) -> usize {
-    let mut input = Input { input: bytes, piece: vec![0; piece.max(1)], frames: Frames::default() };
+    let (piece, spellings) = (vec![0; piece.max(1)], Arc::default());
+    let mut input = Input { input: bytes, piece, frames: Frames::default(), spellings };
     // Such an input never has to be waited for.
     std::iter::from_fn(|| input.next().now_or_never().flatten()).count()
 }

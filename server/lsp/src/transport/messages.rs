@@ -1,8 +1,10 @@
 //! Parses message bodies. An invalid message is refused as JSON-RPC specifies; a wrong character is replaced, because a
 //! lost edit would leave the document wrong for good.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tower_lsp::jsonrpc::{Error, Id, Request, Response};
+
+use crate::transport::spellings::Spellings;
 
 /// A message from a client.
 #[derive(Debug, PartialEq)]
@@ -17,7 +19,7 @@ pub(crate) enum Message {
 
 /// Parses a body, and returns the length of the message: a length that was too large includes the bytes that follow.
 /// `None` if it is no JSON.
-pub(crate) fn read(body: &[u8]) -> Option<(Message, usize)> {
+pub(crate) fn read(body: &[u8], spellings: &mut Spellings) -> Option<(Message, usize)> {
     let mut values = serde_json::Deserializer::from_slice(body).into_iter::<Value>();
     let (value, length) = match values.next() {
         Some(Ok(value)) => (value, values.byte_offset()),
@@ -25,7 +27,7 @@ pub(crate) fn read(body: &[u8]) -> Option<(Message, usize)> {
     };
     let rest = body.get(length..).unwrap_or_default();
     let length = if rest.iter().all(u8::is_ascii_whitespace) { body.len() } else { length };
-    Some((understand(value), length))
+    Some((understand(value, spellings), length))
 }
 
 /// The error response to a body that is no JSON.
@@ -33,7 +35,9 @@ pub(crate) fn unreadable() -> Response {
     Response::from_error(Id::Null, Error::parse_error())
 }
 
-fn understand(value: Value) -> Message {
+fn understand(mut value: Value, spellings: &mut Spellings) -> Message {
+    spellings.encode(&mut value);
+    settle_parameters(&mut value);
     let id = value.get("id").and_then(|id| serde_json::from_value(id.clone()).ok()).unwrap_or_default();
     let is_request = value.get("method").is_some_and(Value::is_string);
     let is_response = value.get("result").is_some() || value.get("error").is_some();
@@ -45,6 +49,16 @@ fn understand(value: Value) -> Message {
         None
     };
     understood.unwrap_or_else(|| Message::Refused(Response::from_error(id, Error::invalid_request())))
+}
+
+/// Some clients send parameters with a message that has none, or leave out those that are an empty object.
+fn settle_parameters(message: &mut Value) {
+    let Some(message) = message.as_object_mut() else { return };
+    match message.get("method").and_then(Value::as_str) {
+        Some("shutdown" | "exit") => drop(message.remove("params")),
+        Some("initialized") => drop(message.insert("params".into(), json!({}))),
+        _ => {}
+    }
 }
 
 /// Decodes UTF-8, with the replacement character for invalid bytes and halves of surrogate pairs.
@@ -80,9 +94,12 @@ fn utf16_unit(text: &str) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::json;
 
     use super::*;
+
+    fn read(body: &[u8]) -> Option<(Message, usize)> {
+        super::read(body, &mut Spellings::default())
+    }
 
     fn method(body: &[u8]) -> String {
         match read(body) {

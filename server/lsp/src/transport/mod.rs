@@ -4,3 +4,4 @@ pub(crate) mod dispatch;
 pub(crate) mod frames;
 pub(crate) mod messages;
 pub(crate) mod results;
+pub(crate) mod spellings;

@@ -11,8 +11,10 @@ use crate::error::CommandError;
 /// The phase of a folder's connection.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) enum Phase {
-    /// Not connected: the folder is not trusted.
+    /// Not connected yet: the client has not sent `initialized`, or the folder is not trusted.
     #[default]
+    New,
+    /// Not connected any more.
     Closed,
     /// The context is being opened.
     Opening,

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::events::{failed, passed, run_of};
 use crate::{Client, SAMPLE};
 
 fn frame(body: &[u8]) -> Vec<u8> {
@@ -70,8 +71,57 @@ async fn d1_a_panic_in_a_handler_ends_its_request_alone() {
 async fn d5_a_request_without_parameters_has_none() {
     let mut client = Client::ready().await;
     client.open("test_a.py", SAMPLE).await;
-    client.emit(crate::events::run_of("run-1", crate::events::passed("test_a.py::test_one"))).await;
+    client.emit(run_of("run-1", passed("test_a.py::test_one"))).await;
     let asked = client.transcript_of(&["workspace/codeLens/refresh", "workspace/inlayHint/refresh"]).await;
     let kinds: std::collections::BTreeSet<&str> = asked.lines().collect();
     assert_eq!(Vec::from_iter(kinds), ["workspace/codeLens/refresh", "workspace/inlayHint/refresh"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn d1_parameters_that_say_nothing_may_be_there_or_not() {
+    for initialized in
+        [r#"{"jsonrpc":"2.0","method":"initialized"}"#, r#"{"jsonrpc":"2.0","method":"initialized","params":null}"#]
+    {
+        let mut client = Client::start();
+        let params = json!({ "capabilities": {}, "rootUri": client.uri(""), "processId": null });
+        client.request("initialize", params).await.unwrap();
+        let early =
+            client.ask("workspace/executeCommand", json!({ "command": "pytestLens.run", "arguments": [] })).await;
+        client.send_raw(&frame(initialized.as_bytes())).await;
+        client.answer(early).await.unwrap();
+        client.request("shutdown", json!({})).await.unwrap();
+        client.notify("exit", json!([])).await;
+        client.ended().await;
+    }
+    let mut client = Client::start();
+    let params = json!({ "capabilities": {}, "rootUri": client.uri(""), "processId": null });
+    client.request("initialize", params).await.unwrap();
+    let refused = client.command("pytestLens.run", json!({})).await.unwrap_err();
+    assert!(refused["message"].as_str().unwrap().contains("`initialized`"), "{refused}");
+    client.idle().await;
+    client.take_seen("window/showMessage");
+}
+
+#[tokio::test(start_paused = true)]
+async fn uris_with_raw_characters_are_read_and_answered_as_the_client_spells_them() {
+    let mut client = Client::start();
+    let (folder, path) = (client.uri("[id] ä"), client.uri("[id] ä/test_a.py"));
+    client.write("[id] ä/test_a.py", SAMPLE);
+    let folders = json!([{ "uri": folder, "name": "w" }]);
+    let options = json!({ "pytestLens": true, "settings": {} });
+    client
+        .initialize(json!({ "rootUri": folder, "workspaceFolders": folders, "initializationOptions": options }))
+        .await;
+    client.open("[id] ä/test_a.py", SAMPLE).await;
+    assert_eq!(client.lenses("[id] ä/test_a.py").await.len(), 8);
+    let document = json!({ "textDocument": { "uri": path } });
+    let lenses = client.request("textDocument/codeLens", document.clone()).await.unwrap();
+    assert_eq!(lenses[0]["command"]["arguments"][0]["workspace"], folder);
+    client.command("pytestLens.run", document).await.unwrap();
+    client.engine.emit("context-[id] ä", run_of("run-1", failed("test_a.py::test_one", &path, 3)));
+    client.idle().await;
+    let told = client.seen("textDocument/publishDiagnostics").pop().unwrap();
+    assert_eq!((&told["uri"], &told["diagnostics"][0]["message"]), (&json!(path), &json!("assert 1 == 2")));
+    let told = client.seen("pytestLens/testOutcome").pop().unwrap();
+    assert_eq!(told["workspace"], folder);
 }
