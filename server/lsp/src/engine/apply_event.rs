@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use lsp_types::DiagnosticSeverity;
 use pytest_lens_protocol::{
-    CollectError, EventPayload, Location, Output, OutputStream, RunStart, TestOutcome, TestOutcomes,
+    CollectError, EventPayload, Location, NodeId, Output, OutputStream, RunStart, TestOutcome, TestOutcomes,
 };
 
 use crate::documents::disk::Disk;
@@ -14,6 +14,7 @@ use crate::documents::document::Documents;
 use crate::documents::encoding::Encoding;
 use crate::engine::progress::{run_finished, run_progressed, run_started};
 use crate::engine::warnings;
+use crate::paths::relative;
 use crate::session::message::Outgoing;
 use crate::session::narrow::events_for_client;
 use crate::session::state::State;
@@ -79,10 +80,46 @@ impl State {
             EventPayload::Inventory(_) => self.read_confirmed_documents(folder),
             _ => {}
         }
+        if let EventPayload::TestOutcome(told) = payload {
+            files.extend(self.share_outcomes(folder, told));
+        }
         if !files.is_empty() {
             out.push(Outgoing::Changed { files });
         }
         out
+    }
+
+    /// Applies outcomes to the folders around and within their own, in which the same tests have other ids: a document
+    /// shows those of its innermost folder. The client gets them once, from the folder that ran them. Returns the files
+    /// whose lenses or diagnostics changed.
+    fn share_outcomes(&mut self, folder: &str, told: &TestOutcomes) -> BTreeSet<PathBuf> {
+        let mut files = BTreeSet::new();
+        let Some(own) = self.workspace(folder) else { return files };
+        let theirs = |other: &Workspace| {
+            let translated = told.outcomes.iter().filter_map(|outcome| {
+                let file = relative(&own.file_of(&outcome.id), &other.root)?;
+                let id = format!("{file}::{}", NodeId::new(&outcome.id).names()?);
+                other.view.item(&id)?;
+                Some(TestOutcome { id, ..outcome.clone() })
+            });
+            TestOutcomes { run_id: told.run_id.clone(), outcomes: translated.collect() }
+        };
+        let is_related = |other: &&Workspace| {
+            other.uri != folder && (other.root.starts_with(&own.root) || own.root.starts_with(&other.root))
+        };
+        let related = self.workspaces.iter().filter(is_related).map(|other| (other.uri.clone(), theirs(other)));
+        let related: Vec<_> = related.filter(|(_, theirs)| !theirs.outcomes.is_empty()).collect();
+        let run_texts = own.run_texts.get(&told.run_id).cloned().unwrap_or_default();
+        let State { documents, disk, workspaces, encoding, .. } = self;
+        for (uri, theirs) in related {
+            let Some(other) = workspaces.iter_mut().find(|workspace| workspace.uri == uri) else { continue };
+            other.run_texts.insert(theirs.run_id.clone(), run_texts.clone());
+            files.extend(other.take_failures(documents, disk, *encoding, &theirs.run_id, &theirs.outcomes));
+            other.run_texts.remove(&theirs.run_id);
+            let touched = other.view.apply(&EventPayload::TestOutcome(theirs));
+            files.extend(touched.tests.iter().map(|id| other.file_of(id)));
+        }
+        files
     }
 
     /// Documents that only pytest knows to be test files are searched for tests from now on.

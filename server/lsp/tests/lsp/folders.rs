@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 use pytest_lens_protocol::{ErrorCode, EventPayload, InventoryDelta, Request, Response};
 use serde_json::{Value, json};
 
-use crate::events::{file, inventory, passed, run_of, run_started};
+use crate::events::{failed, file, inventory, passed, run_of, run_started};
 use crate::{Client, SAMPLE};
 
 async fn two_folders() -> Client {
@@ -289,4 +289,33 @@ async fn a_context_that_the_engine_forgot_is_opened_anew() {
     pytestLens/runFinished {"runId":"run-1","status":"internal_error","counts":{"total":0,"passed":0,"failed":0,"skipped":0,"errors":0,"notRun":1},"durationMs":0.0,"message":"the engine lost this run","workspace":"file:///repo","seq":2}
     window/showMessage {"type":1,"message":"the engine lost this run"}
     "#);
+}
+
+#[tokio::test(start_paused = true)]
+async fn folders_within_each_other_share_the_outcomes_of_their_tests() {
+    let mut client = Client::start();
+    client.write("in/test_a.py", SAMPLE);
+    let uri = client.uri("in/test_a.py");
+    let (outer, inner) = (client.context(), "context-in");
+    client.engine.emit(&outer, [inventory(file("in/test_a.py", &uri, &["test_one"]), &[])]);
+    client.engine.emit(inner, [inventory(file("test_a.py", &uri, &["test_one"]), &[])]);
+    let folders = json!([{ "uri": client.uri(""), "name": "w" }, { "uri": client.uri("in"), "name": "in" }]);
+    let options = json!({ "pytestLens": true, "settings": {} });
+    client.initialize(json!({ "workspaceFolders": folders, "initializationOptions": options })).await;
+    client.open("in/test_a.py", SAMPLE).await;
+    client.idle().await;
+    client.take_all();
+    for (context, events, lens, problems) in [
+        (&*outer, run_of("run-1", failed("in/test_a.py::test_one", &uri, 4)), "3: ✗ failed 12 ms", 1),
+        (inner, run_of("run-2", passed("test_a.py::test_one")), "3: ✓ passed 12 ms", 0),
+        (inner, run_of("run-3", failed("test_a.py::test_one", &uri, 4)), "3: ✗ failed 12 ms", 1),
+        (&*outer, run_of("run-4", passed("in/test_a.py::test_one")), "3: ✓ passed 12 ms", 0),
+    ] {
+        client.engine.emit(context, events);
+        client.idle().await;
+        assert!(client.lenses("in/test_a.py").await.contains(&lens.to_owned()), "{lens} in {context}");
+        let shown = client.take_seen("textDocument/publishDiagnostics").pop().unwrap();
+        assert_eq!(shown["diagnostics"].as_array().unwrap().len(), problems, "in {context}");
+        assert_eq!(client.take_seen("pytestLens/testOutcome").len(), 1, "of the folder that ran it");
+    }
 }
