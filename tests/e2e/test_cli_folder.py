@@ -92,3 +92,30 @@ def test_runners_and_collections_of_their_own_run_there_as_well(
     assert ours.status == 1 and "FAILED ../other/test_it.py::test_bad" in ours.out, ours
     assert "1 failed, 3 passed, 1 skipped, 1 warning, 1 error" in ours.out, ours
     assert (project.root / "sub/made.txt").exists() and not (project.root / "made.txt").exists()
+
+
+def test_the_configuration_is_that_of_the_arguments_project(world: World, tmp_path: Path) -> None:
+    """An xfail that passes fails the run there, whatever the current folder's configuration is."""
+    test = "import pytest\n@pytest.mark.xfail\ndef test_it():\n    pass\n"
+    files = {
+        "other/pytest.ini": "[pytest]\n",
+        "theirs/pytest.ini": "[pytest]\nxfail_strict = true\n",
+        "theirs/test_it.py": test,
+        "theirs/made/test_made.py": test,
+        "bare/none.txt": "",
+    }
+    project = Project(tmp_path / "project", files)
+    lines = [
+        ("other", ["../theirs/test_it.py::test_it"]),
+        ("bare", ["../theirs"]),
+        ("bare", ["../theirs/made"]),
+        ("bare", ["-s", str(project.root / "theirs/test_it.py")]),
+        ("bare", ["-n2", "../theirs"]),
+        ("bare", ["-c", "../other/pytest.ini", "../theirs/test_it.py"]),
+    ]
+    for folder, words in lines:
+        without = [word for word in words if word != "-n2"]
+        expected = plain(world, project.root / folder, "-q", *without)
+        ours = lens(world, "run", "-q", *words, cwd=project.root / folder)
+        assert ours.status == expected.status, (words, ours, expected)
+        assert re.sub(r" in .*", "", ours.lines[-1]) == re.sub(r" in .*", "", expected.lines[-1])

@@ -119,7 +119,8 @@ class LensPlugin:
             worker.inputs.start()
         rootdir.files_keep_names(worker.root)
         named = worker.named(worker.options.args)
-        with code_cache.installed(self._cache), rootdir.independent_of(named):
+        pinned = rootdir.independent_of(named, worker.root)
+        with code_cache.installed(self._cache), pinned:
             yield
 
     # Before collection

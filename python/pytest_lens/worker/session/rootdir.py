@@ -16,8 +16,11 @@ from ..unpatched import os
 
 
 @contextlib.contextmanager
-def independent_of(args: list[str]) -> Iterator[None]:
-    """While pytest reads its arguments, it ignores `args` when it looks for the rootdir."""
+def independent_of(args: list[str], root: str) -> Iterator[None]:
+    """While pytest reads its arguments, it takes `root` for `args` when it looks for the rootdir.
+
+    `root` need not have the current folder, which pytest would take without arguments.
+    """
     config: Any = importlib.import_module("_pytest.config")
     original: Any = getattr(config, "determine_setup", None)
     if original is None or not args:
@@ -31,7 +34,7 @@ def independent_of(args: list[str]) -> Iterator[None]:
         bound = signature.bind(*positional, **named)
         if "args" in bound.arguments:
             kept = [arg for arg in bound.arguments["args"] if arg not in parts]
-            bound.arguments["args"] = kept
+            bound.arguments["args"] = [*kept, root]
         return original(*bound.args, **bound.kwargs)
 
     config.determine_setup = determine_setup

@@ -67,8 +67,10 @@ fn leads_out(here: &Path, selector: &str) -> bool {
 fn around(here: &Path, above: &Path, selectors: &mut Vec<String>) -> PathBuf {
     let root = match settings_from(above, &|path| read_text(path).ok()) {
         Ok(settings) if settings.inifile.is_some() || settings.rootdir != above => settings.rootdir,
-        // pytest itself reports a configuration that can't be read.
-        Ok(_) | Err(_) => match common_ancestor(here, above) {
+        // The folder is a project of its own, as for pytest; a configuration that can't be read is reported there.
+        _ if above.join("setup.py").is_file() => above.to_owned(),
+        Err(_) => above.to_owned(),
+        Ok(_) => match common_ancestor(here, above) {
             root if root.parent().is_none() => above.to_owned(),
             root => root,
         },
@@ -298,6 +300,11 @@ mod tests {
         assert_eq!(all, ids(&["sub/test_a.py", "other/test_o.py::test"], &root), "without any configuration");
         assert_eq!(asked(&["../other"]), ids(&["other"], &root));
         assert_eq!(asked(&["../sub/test_a.py"]), ids(&["test_a.py"], &root.join("sub")));
+        std::fs::write(root.join("other/pytest.ini"), "no section").unwrap();
+        assert_eq!(asked(&["../other"]), ids(&[], &root.join("other")), "it is reported there");
+        std::fs::remove_file(root.join("other/pytest.ini")).unwrap();
+        std::fs::write(root.join("other/setup.py"), "").unwrap();
+        assert_eq!(asked(&["../other"]), ids(&[], &root.join("other")));
         for folder in ["", "sub", "other"] {
             std::fs::write(root.join(folder).join("pytest.ini"), "[pytest]\n").unwrap();
         }
