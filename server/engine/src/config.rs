@@ -22,6 +22,9 @@ pub struct EngineConfig {
     pub terminal: bool,
     /// The folder in which tests run; by default the root of their project.
     pub folder: Option<PathBuf>,
+    /// pytest's sessions read the variable `PYTEST_ADDOPTS` of this process. `false` if the requests have its words, which
+    /// are those of each client.
+    pub takes_addopts: bool,
     /// The time after which the processes of an unused project end. Those of the last few in use stay.
     pub rest_after: Duration,
 }
@@ -40,6 +43,7 @@ impl EngineConfig {
             resident: true,
             terminal: false,
             folder: None,
+            takes_addopts: true,
             rest_after: REST_AFTER,
         }
     }

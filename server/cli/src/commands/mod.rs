@@ -23,7 +23,7 @@ use crate::engine::unavailable::Unavailable;
 use crate::failure::Failure;
 use crate::mcp;
 use crate::options::arguments::{Command, EngineAt, HistoryCommand, Root, Run};
-use crate::options::{addopts, project_file, reporter, selectors, terminal_access};
+use crate::options::{addopts, folder_paths, project_file, reporter, selectors, terminal_access, variable};
 use crate::run;
 use crate::style::Style;
 use crate::watch;
@@ -50,15 +50,19 @@ pub(crate) fn dispatch(command: Command) -> Result<i32, Failure> {
             let root = selectors::shared_root(options.root.root.as_deref(), &mut Vec::new())?;
             block_on(mcp::serve(root, options.connect))
         }
-        Command::Daemon(options) => {
-            with_engine(Lifetime::Resident, async |engine| daemon::daemon(engine, options).await)
-        }
+        Command::Daemon(options) => with_engine(Lifetime::Daemon, async |engine| daemon::daemon(engine, options).await),
         Command::Run(mut options) => {
+            if options.engine.connect.is_some() {
+                variable::take(&mut options, &variable::value())?;
+            }
             let root = root_of(&options.root, &mut options.engine, &mut options.selectors)?;
+            let here = selectors::root(options.root.root.as_deref())?;
+            if here != root {
+                folder_paths::make_absolute(&mut options.passed, &here, options.engine.folder.is_none());
+            }
             let file = project_file::read(&root).given.complete();
             let added = addopts::of_project(&root, &file, &options);
             if let Some(option) = plain_pytest::option(&options, &added.words) {
-                let here = selectors::root(options.root.root.as_deref())?;
                 // A listing of several projects is ours.
                 if options.by_pytest.is_some() || !plain_pytest::has_projects(&here) {
                     return Err(plain_pytest::replace_process(&option, &here, &options));
@@ -83,7 +87,8 @@ pub(crate) fn dispatch(command: Command) -> Result<i32, Failure> {
                 // Not a daemon's engine: its processes have other terminals. Its clients learn of the run by the
                 // history.
                 let folder = options.engine.folder.as_deref();
-                return with_engine_in(Lifetime::Terminal, folder, async |engine| {
+                let takes_variable = options.engine.connect.is_none();
+                return with_engine_in(Lifetime::Terminal { takes_variable }, folder, async |engine| {
                     run::run(engine, &root, &options, out, Style::of_stdout()).await
                 });
             }

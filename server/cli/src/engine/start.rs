@@ -22,8 +22,10 @@ pub(crate) enum Lifetime {
     Resident,
     /// For one command.
     Short,
-    /// For one run, whose tests use this process's terminal.
-    Terminal,
+    /// For one run, whose tests use this process's terminal. `takes_variable`: pytest reads `PYTEST_ADDOPTS` by itself.
+    Terminal { takes_variable: bool },
+    /// For many runs of many clients, each with a `PYTEST_ADDOPTS` of its own.
+    Daemon,
 }
 
 /// Works with the engine that the user chose: a daemon's, or one in this process.
@@ -84,8 +86,13 @@ async fn end(engine: &Engine) {
 
 /// Starts an engine in this process; an error is a sentence.
 pub(crate) fn start(life: Lifetime, folder: Option<&Path>) -> Result<Arc<Engine>, String> {
-    let (resident, terminal) = (matches!(life, Lifetime::Resident), matches!(life, Lifetime::Terminal));
-    let config = EngineConfig { resident, terminal, folder: folder.map(Path::to_owned), ..EngineConfig::for_user() };
+    let config = EngineConfig {
+        resident: matches!(life, Lifetime::Resident | Lifetime::Daemon),
+        terminal: matches!(life, Lifetime::Terminal { .. }),
+        folder: folder.map(Path::to_owned),
+        takes_addopts: !matches!(life, Lifetime::Daemon | Lifetime::Terminal { takes_variable: false }),
+        ..EngineConfig::for_user()
+    };
     Engine::start(config).map_err(|error| format!("the engine did not start: {error}"))
 }
 

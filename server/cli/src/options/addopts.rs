@@ -12,6 +12,7 @@ use super::arguments::{OutputOptions, Run};
 use super::parse::parse_run;
 use super::projects;
 use super::values::Figure;
+use super::variable;
 
 /// The words that the project around the selected tests and the environment add to these options, and then the arguments
 /// of `settings`, which are those in the files of `root`. Faults of nested projects are printed to standard error.
@@ -53,8 +54,7 @@ pub(crate) struct Added {
 /// Reads the additions of pytest's configuration and of `PYTEST_ADDOPTS`, for a run with these arguments. pytest itself
 /// reports the faults of its configuration.
 pub(crate) fn read(root: &Path, arguments: &[String]) -> Added {
-    let variable = std::env::var("PYTEST_ADDOPTS").unwrap_or_default();
-    let of_variable = split_words(&variable).unwrap_or_default();
+    let of_variable = split_words(&variable::value()).unwrap_or_default();
     let settings = configuration(root, &[&of_variable, arguments].concat());
     let figure = settings.console_output_style.as_deref().map(Figure::of_style).unwrap_or_default();
     let words = [settings.addopts, of_variable].concat();

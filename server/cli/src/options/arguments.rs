@@ -353,7 +353,31 @@ pub(crate) struct OutputOptions {
     pub figure: Figure,
 }
 
+/// The beginnings of options that make pytest's session write a report.
+const REPORTS: [&str; 3] = ["--junitxml", "--junit-xml", "--html"];
+
 impl Run {
+    /// The arguments of pytest's session.
+    pub(crate) fn session_words(&self) -> Vec<String> {
+        let mut words = self.passed.clone();
+        if self.cache_clear {
+            words.push("--cache-clear".into());
+        }
+        words.extend(self.output.verbosity.map(|level| format!("--verbosity={level}")));
+        // For longer comparisons, and for hooks that plain pytest calls or not; the lines themselves are printed here.
+        for (letter, count) in [("v", self.output.verbose), ("q", self.output.quiet)] {
+            if count > 0 {
+                words.push(format!("-{}", letter.repeat(count.into())));
+            }
+        }
+        // The style `no` concerns only the text printed here: other readers of the outcomes want the whole. Reports have
+        // it as pytest's session does.
+        let writes_reports = self.passed.iter().any(|word| REPORTS.iter().any(|option| word.starts_with(option)));
+        let tb = self.output.tb.iter().filter(|style| *style != "no" || writes_reports);
+        words.extend(tb.map(|style| format!("--tb={style}")));
+        words
+    }
+
     /// Whether several runners may run tests at a time.
     pub(crate) fn has_several_runners(&self) -> bool {
         are_several(self.workers.or(self.set_workers))

@@ -4,6 +4,7 @@ pub(crate) mod addopts;
 pub(crate) mod arguments;
 pub(crate) mod collecting;
 mod files;
+pub(crate) mod folder_paths;
 #[cfg(test)]
 mod options_page;
 pub(crate) mod parse;
@@ -16,3 +17,4 @@ pub(crate) mod reporting;
 pub(crate) mod selectors;
 pub(crate) mod terminal_access;
 pub(crate) mod values;
+pub(crate) mod variable;

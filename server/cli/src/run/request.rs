@@ -131,7 +131,7 @@ async fn start_once(
             auto_workers: workers(options) == Some(WorkerCount::Auto),
             coverage: false,
             reruns: options.reruns,
-            arguments: arguments(options),
+            arguments: options.session_words(),
             source: Some(Source::of_command(std::env::var("CI").ok().as_deref()).to_string()),
             first,
             in_order_of,
@@ -169,30 +169,6 @@ fn continued(by_failures: bool, tests: usize) -> Option<String> {
         }
         _ => None,
     }
-}
-
-/// The beginnings of options that make pytest's session write a report.
-const REPORTS: [&str; 3] = ["--junitxml", "--junit-xml", "--html"];
-
-/// Arguments for pytest.
-fn arguments(options: &arguments::Run) -> Vec<String> {
-    let mut arguments = options.passed.clone();
-    if options.cache_clear {
-        arguments.push("--cache-clear".into());
-    }
-    arguments.extend(options.output.verbosity.map(|level| format!("--verbosity={level}")));
-    // For longer comparisons, and for hooks that plain pytest calls or not; the lines themselves are printed here.
-    for (letter, count) in [("v", options.output.verbose), ("q", options.output.quiet)] {
-        if count > 0 {
-            arguments.push(format!("-{}", letter.repeat(count.into())));
-        }
-    }
-    // The style `no` concerns only the text printed here: other readers of the outcomes want the whole. Reports have it as
-    // pytest's session does.
-    let writes_reports = options.passed.iter().any(|word| REPORTS.iter().any(|option| word.starts_with(option)));
-    let tb = options.output.tb.iter().filter(|style| *style != "no" || writes_reports);
-    arguments.extend(tb.map(|style| format!("--tb={style}")));
-    arguments
 }
 
 /// Number of runners, with the limit that the user gives.

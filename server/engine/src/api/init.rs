@@ -128,6 +128,7 @@ pub(super) async fn open(shared: &Arc<Shared>, wanted: Opening) -> Result<(Arc<P
         tmp_dir,
         next_run_folder: AtomicU32::default(),
         terminal: shared.config.terminal,
+        takes_addopts: shared.config.takes_addopts,
         folder: shared.config.folder.clone().filter(|folder| *folder != root),
         relays: StdioRelays::new(printed),
         alive: std::sync::Mutex::new(Some(HashMap::new())),

@@ -44,6 +44,8 @@ pub(crate) struct Launcher {
     pub next_run_folder: AtomicU32,
     /// Interpreters share this process's standard streams and process group.
     pub terminal: bool,
+    /// Sessions read `PYTEST_ADDOPTS` of this process's environment.
+    pub takes_addopts: bool,
     /// The folder in which its sessions run, if that is not the root.
     pub folder: Option<PathBuf>,
     pub env: Mutex<BTreeMap<String, String>>,
@@ -314,6 +316,10 @@ impl Launcher {
 
     fn command(&self, flags: &[&str], program: &str, boot: String) -> Command {
         let mut command = Command::new(self.python());
+        if !self.takes_addopts {
+            // The settings may have one.
+            command.env_remove("PYTEST_ADDOPTS");
+        }
         command
             .args(flags)
             .arg("-c")

@@ -128,6 +128,7 @@ impl Lab {
             tmp_dir: root.join("tmp"),
             next_run_folder: AtomicU32::default(),
             terminal: false,
+            takes_addopts: true,
             folder: None,
             env: Mutex::default(),
             relays: StdioRelays::new(printed),
