@@ -10,6 +10,8 @@ from fake_engine import run
 
 pytestmark = pytest.mark.fresh
 
+_TRACEBACK = " (`python -m pytest` prints the traceback)"
+
 
 def test_b4_a_module_that_exits_is_an_error_of_its_own(project: Project) -> None:
     engine = project(
@@ -64,9 +66,25 @@ def test_b5_an_installed_plugin_that_does_not_fit_is_named_and_not_the_import_sy
     host.wait_closed()
     # pytest 9 counts it as a wrong use, older ones let it through.
     (told,) = host.all("usage_error") + host.all("internal_error")
-    first = told["message"].splitlines()[0]
+    first = told["message"].removesuffix(_TRACEBACK)
     wanted = "TypeError: make() takes 0 positional arguments but 1 was given"
     assert first == f"{packages / 'helping.py'}:2: {wanted}"
+
+
+def test_an_installed_plugin_that_refuses_its_options_is_one_sentence(
+    project: Project, tmp_path: Path
+) -> None:
+    packages = tmp_path / "lib" / "site-packages"
+    hook = "def pytest_load_initial_conftests():\n    raise ValueError('no such file')\n"
+    write(packages, {"plug.py": hook})
+    engine = project({"test_a.py": "def test_a(): pass\n"})
+    base = engine.base(env={"PYTHONPATH": str(packages), "PYTEST_PLUGINS": "plug"})
+    base.wait("ready")
+    host = engine.fork(base, "collected")
+    host.wait_closed()
+    (told,) = host.all("usage_error") + host.all("internal_error")
+    wanted = f"{packages / 'plug.py'}:2: ValueError: no such file{_TRACEBACK}"
+    assert (told["message"], told["session_exit"]["status"]) == (wanted, 1)
 
 
 def test_b4_a_hook_that_raises_is_told_in_a_sentence_at_its_line(project: Project) -> None:

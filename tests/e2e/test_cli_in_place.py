@@ -208,3 +208,28 @@ def test_addopts_reach_the_engine(world: World, tmp_path: Path) -> None:
     assert first.lines[-1].startswith("1 failed, 1 passed in")
     second = lens(world, cwd=project.root)
     assert second.lines[-1].startswith("1 failed in")
+
+
+def test_bad_input_is_one_sentence(world: World, tmp_path: Path) -> None:
+    broken = "[tool.pytest.ini_options\n"
+    files = {"sound/pytest.ini": "[pytest]\n", "broken/pyproject.toml": broken}
+    tests = {f"{folder}/test_a.py": "def test_a(): pass\n" for folder in ("sound", "broken")}
+    root = Project(tmp_path / "project", {**files, **tests}).root
+    for folder, words, env, named in (
+        ("sound", ["-ojunit_family=x", "--junitxml=r.xml"], {}, "'junit_family' expects"),
+        ("sound", ["--log-cli-level=foo"], {}, "'FOO' is not recognized"),
+        ("sound", ["-p", "no:logging", "--log-cli-level=1"], {}, "knows `--log-cli-level=1`"),
+        ("sound", [], {"PYTHONHASHSEED": "x"}, "PYTHONHASHSEED must be"),
+        ("broken", [], {}, "pyproject.toml"),
+        ("broken", ["--co"], {}, "pyproject.toml"),
+        ("sound", ["--durations=-1", "--durations-min", "-1", "--durations", "-1"], {}, ""),
+    ):
+        expected = plain(world, root / folder, "-q", *words, **env)
+        told = lens(world, "run", "-q", *words, cwd=root / folder, env=env)
+        # Python itself ends with 1.
+        assert told.status == (4 if env else expected.status), (told, expected)
+        if named:
+            lines = [line for line in (told.out + told.err).splitlines() if line.strip()]
+            about = [line for line in lines if named in line]
+            assert len(about) == 1 and "internal" not in about[0], told
+            assert not told.err.strip() or len(told.err.strip().splitlines()) == 1, told

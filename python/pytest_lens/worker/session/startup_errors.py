@@ -31,6 +31,7 @@ class StartupErrors:
         self._internal: str | None = None
         self._report = ""  # pytest's, of an exception of a hook
         self._raised: BaseException | None = None
+        self._usage: str | None = None  # the sentence of an error of usage
         # Hooks of the project that may have ended the session, with their places.
         self._hooks: list[str] = []
 
@@ -38,6 +39,10 @@ class StartupErrors:
         """An exception on its way out of pytest."""
         if self._error is None:
             self._error = error
+            if isinstance(error, pytest.UsageError) and not self.past_startup:
+                # pytest prints each argument, and the engine gets the same by `report`.
+                self._usage = describe(error)
+                error.args = ()
 
     def note_internal(self, excrepr: Any, excinfo: Any) -> None:
         """pytest's INTERNALERROR."""
@@ -81,12 +86,20 @@ class StartupErrors:
             message = cut(self._internal, MESSAGE_LIMIT)
             worker.send({"t": "internal_error", "message": message, **ended})
         elif not self.past_startup and isinstance(self._error, _EXPECTED + (type(None),)):
-            text = describe(self._error) if self._error else self._without_reason(worker, status)
+            if self._error is None:
+                text = self._without_reason(worker, status)
+            else:
+                text = self._usage or describe(self._error)
             location = _location(self._error, worker.root)
             message = cut(text, MESSAGE_LIMIT)
             worker.send({"t": "usage_error", "message": message, **location, **ended})
         elif not self.past_startup:
             assert self._error is not None
+            of_plugin = _of_a_plugin(self._error) if isinstance(self._error, Exception) else None
+            if of_plugin is not None:
+                message = cut(f"{of_plugin} (`python -m pytest` prints the traceback)", MESSAGE_LIMIT)
+                worker.send({"t": "usage_error", "message": message, **ended})
+                return
             text = "".join(traceback.format_exception(None, self._error, self._error.__traceback__))
             message = f"{describe(self._error)}\n{text}"
             worker.send({"t": "internal_error", "message": cut(message, MESSAGE_LIMIT), **ended})

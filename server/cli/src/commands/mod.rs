@@ -60,7 +60,7 @@ pub(crate) fn dispatch(command: Command) -> Result<i32, Failure> {
             if here != root {
                 folder_paths::make_absolute(&mut options.passed, &here, options.engine.folder.is_none());
             }
-            let file = project_file::read(&root).given.complete();
+            let file = project_file::read_before_pytest(&root, &options.passed).given.complete();
             let added = addopts::of_project(&root, &file, &options);
             if let Some(option) = plain_pytest::option(&options, &added.words) {
                 // A listing of several projects is ours.
@@ -99,12 +99,12 @@ pub(crate) fn dispatch(command: Command) -> Result<i32, Failure> {
         }
         Command::List(mut options) => {
             let root = root_of(&options.root, &mut options.engine, &mut options.selectors)?;
-            project_file::read(&root);
+            project_file::read_before_pytest(&root, &[]);
             with(&options.engine, async |engine| list::list(engine, &root, &options, out).await)
         }
         Command::Shard(mut options) => {
             let root = root_of(&options.root, &mut options.engine, &mut Vec::new())?;
-            project_file::read(&root);
+            project_file::read_before_pytest(&root, &[]);
             with(&options.engine, async |engine| shard::shard(engine, &root, &options, out, Style::of_stdout()).await)
         }
         Command::Flaky(mut options) => {

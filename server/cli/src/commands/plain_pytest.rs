@@ -13,7 +13,7 @@ use crate::engine::start::block_on;
 use crate::failure::Failure;
 use crate::options::arguments::Run;
 use crate::options::parse::parse_run;
-use crate::options::{project_file, pytest_table};
+use crate::options::pytest_table;
 
 /// The option that makes a run pytest's, if there is one, on the command line or among the words that the project and
 /// the environment add to it.
@@ -105,7 +105,7 @@ pub(super) fn replace_process(option: &str, root: &Path, run: &Run) -> Failure {
             "pytest-lens: only pytest itself follows `{option}`, and without pytest-xdist it has one runner: `-n` is left out"
         );
     }
-    let file = project_file::read(root).given.complete();
+    let file = FileSettings::of_root(root).given.complete();
     let mut pytest = Command::new(&python);
     pytest.args(["-m", "pytest"]).args(&file.arguments).args(words).envs(&file.env);
     let error = become_program(pytest.current_dir(root));

@@ -9,7 +9,8 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use pytest_lens_protocol::WorkerCount;
 
 use super::values::{
-    Distribution, Figure, Shards, are_several, distribution, executor_of, number, seconds, shard_of, shards, workers,
+    Distribution, Figure, Shards, are_several, distribution, executor_of, least_seconds, number, seconds, shard_of,
+    shards, signed, verbosity, workers,
 };
 
 /// Ends the help of `run`.
@@ -177,16 +178,16 @@ pub(crate) struct Run {
     #[command(flatten)]
     pub filter: Filter,
     /// Number of runners; `auto` chooses the fastest [default: 1]
-    #[arg(short = 'n', long = "numprocesses", value_name = "N", value_parser = workers, help_heading = EXECUTION)]
+    #[arg(short = 'n', long = "numprocesses", value_name = "N", value_parser = workers, allow_negative_numbers = true, help_heading = EXECUTION)]
     pub workers: Option<WorkerCount>,
     /// The most runners that `-n` starts
-    #[arg(long = "maxprocesses", value_name = "N", value_parser = number, help_heading = EXECUTION)]
+    #[arg(long = "maxprocesses", value_name = "N", value_parser = number, allow_negative_numbers = true, help_heading = EXECUTION)]
     pub max_workers: Option<u32>,
     /// Which tests stay with one runner, as in pytest-xdist
     #[arg(long = "dist", value_name = "MODE", value_parser = distribution, help_heading = EXECUTION)]
     pub distribution: Option<Distribution>,
     /// Stop when more runners than this have crashed
-    #[arg(long, value_name = "N", value_parser = number, help_heading = EXECUTION)]
+    #[arg(long, value_name = "N", value_parser = number, allow_negative_numbers = true, help_heading = EXECUTION)]
     pub max_worker_restart: Option<u32>,
     /// Files that can't be collected count as failures, and do not interrupt the run
     #[arg(long, help_heading = EXECUTION)]
@@ -298,7 +299,7 @@ pub(crate) struct OutputOptions {
     #[arg(short = 'q', long, action = ArgAction::Count)]
     pub quiet: u8,
     /// How much to print: as many `-v`, or below 0 as many `-q`
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = verbosity, allow_negative_numbers = true)]
     pub verbosity: Option<i8>,
     /// Style of tracebacks
     #[arg(long, value_name = "STYLE", value_parser = PossibleValuesParser::new(["auto", "long", "short", "line", "native", "no"]))]
@@ -306,11 +307,11 @@ pub(crate) struct OutputOptions {
     /// Outcomes that the short summary lists, in pytest's letters (fE by default)
     #[arg(short = 'r', long = "report-chars", value_name = "LETTERS")]
     pub letters: Option<String>,
-    /// List the N slowest tests; 0 = all
-    #[arg(long, value_name = "N", value_parser = number)]
-    pub durations: Option<u32>,
+    /// List the N slowest tests; 0 = all, below 0 = all but the N fastest
+    #[arg(long, value_name = "N", value_parser = signed, allow_negative_numbers = true)]
+    pub durations: Option<i32>,
     /// Leave faster tests out of that list [default: 0.005]
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = least_seconds, allow_negative_numbers = true)]
     pub durations_min: Option<Duration>,
     /// Print where the time went: imports, fixtures, files, tests, waiting
     #[arg(long)]

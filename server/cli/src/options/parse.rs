@@ -196,6 +196,9 @@ mod tests {
             "pytest-lens run -n 2 --dist each",
             "pytest-lens run --dist some",
             "pytest-lens run --maxfail few",
+            "pytest-lens run -n -1",
+            "pytest-lens run --verbosity x",
+            "pytest-lens run --durations x",
             "pytest-lens run --mode warm",
             "pytest-lens run -k",
             "pytest-lens list --static -k a",
@@ -232,6 +235,12 @@ mod tests {
             invalid value 'some' for '--dist <MODE>': choose one of load, loadscope, loadfile, loadgroup, worksteal, no; see `pytest-lens run --help`
         pytest-lens run --maxfail few
             invalid value 'few' for '--maxfail <N>': a whole number is needed; see `pytest-lens run --help`
+        pytest-lens run -n -1
+            invalid value '-1' for '--numprocesses <N>': a number or `auto` is needed; see `pytest-lens run --help`
+        pytest-lens run --verbosity x
+            invalid value 'x' for '--verbosity <N>': a whole number is needed; see `pytest-lens run --help`
+        pytest-lens run --durations x
+            invalid value 'x' for '--durations <N>': a whole number is needed; see `pytest-lens run --help`
         pytest-lens run --mode warm
             invalid value 'warm' for '--mode <MODE>'; choose one of embedded, subprocess, auto; see `pytest-lens run --help`
         pytest-lens run -k

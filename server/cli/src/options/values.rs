@@ -17,6 +17,17 @@ pub(super) fn number(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| "a whole number is needed".to_owned())
 }
 
+/// A whole number with any sign; beyond the limits of its use it means the same as the limit.
+pub(super) fn signed(text: &str) -> Result<i32, String> {
+    let number: i64 = text.parse().map_err(|_| "a whole number is needed".to_owned())?;
+    Ok(i32::try_from(number).unwrap_or(if number < 0 { i32::MIN } else { i32::MAX }))
+}
+
+pub(super) fn verbosity(text: &str) -> Result<i8, String> {
+    let level = signed(text)?;
+    Ok(i8::try_from(level).unwrap_or(if level < 0 { i8::MIN } else { i8::MAX }))
+}
+
 /// Which tests stay with one runner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Distribution {
@@ -82,6 +93,14 @@ pub(super) fn distribution(text: &str) -> Result<Distribution, String> {
 pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     seconds.ok_or_else(|| "a number of seconds is needed".to_owned())
+}
+
+/// As [`seconds`]; no time is shorter than none.
+pub(super) fn least_seconds(text: &str) -> Result<Duration, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number < 0.0 => Ok(Duration::ZERO),
+        _ => seconds(text),
+    }
 }
 
 pub(super) fn shards(text: &str) -> Result<Shards, String> {

@@ -118,10 +118,13 @@ pub(crate) fn slowest(text: &mut String, report: &Report, options: &OutputOption
         return;
     }
     all.sort_by(|a, b| b.0.total_cmp(&a.0));
-    if count > 0 {
-        all.truncate(count as usize);
+    let listed = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
+    match count {
+        0 => {}
+        1.. => all.truncate(listed),
+        _ => all.truncate(all.len().saturating_sub(listed)),
     }
-    let title = if count > 0 { format!("slowest {count} durations") } else { "slowest durations".to_owned() };
+    let title = if count == 0 { "slowest durations".to_owned() } else { format!("slowest {count} durations") };
     line(text, &style.rule('=', &title));
     let known = all.len();
     all.retain(|(milliseconds, ..)| *milliseconds >= least.as_secs_f64() * 1000.0);

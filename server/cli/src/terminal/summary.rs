@@ -148,6 +148,10 @@ fn interruption(end: &RunEnd) -> Option<String> {
         RunEndStatus::Stopped => "stopped",
         RunEndStatus::Killed => "killed",
         RunEndStatus::TimedOut => "out of time",
+        // pytest refused to start: its sentence says it all.
+        RunEndStatus::InternalError if end.exit_status.is_some_and(|status| status != exit::INTERNAL) => {
+            return end.message.clone();
+        }
         RunEndStatus::InternalError => "internal error",
         RunEndStatus::Passed | RunEndStatus::Failed => return end.message.clone(),
     };

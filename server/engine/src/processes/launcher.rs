@@ -183,10 +183,12 @@ fn is_cut(message: &str) -> bool {
 struct Stderr(Arc<Mutex<String>>);
 
 impl Stderr {
-    /// Its last line, as the end of a sentence; empty if nothing was printed.
+    /// Its line on a fatal error of Python, or else its last line, as the end of a sentence; empty if nothing was printed.
     fn last_line(&self) -> String {
         let text = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = text.lines().rev().map(str::trim).find(|line| !line.is_empty());
+        let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let fatal = lines.clone().find(|line| line.starts_with("Fatal Python error: "));
+        let last = fatal.or_else(|| lines.next_back());
         last.map_or_else(String::new, |line| format!(": {line}"))
     }
 }

@@ -148,8 +148,10 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
                     self.session_ends.push(SessionEnd { status: exitstatus, expected, message });
                 }
             }
-            FromWorker::UsageError { message, .. } | FromWorker::InternalError { message, .. } => {
+            FromWorker::UsageError { message, session_exit, .. }
+            | FromWorker::InternalError { message, session_exit } => {
                 self.ending.fault = Some(message);
+                self.ending.exit_status = self.ending.exit_status.or(session_exit.map(|exit| exit.status));
             }
             other => slot.note(other),
         }
