@@ -273,3 +273,11 @@ def test_garbage_of_tests_goes_at_the_end_of_a_session(project: Project) -> None
         found = {path.name for path in engine.root.iterdir()} & {"young", "old", "held"}
         is_collected = hasattr(unraisableexception, "gc_collect_iterations_key")
         assert found == (found | files if is_collected else set()), found
+
+
+def test_code_of_a_string_has_no_source(project: Project) -> None:
+    """Python 3.13 keeps the program of `-c`, which is the worker's, under the same name."""
+    engine = project({"test_s.py": "def test_s():\n    exec('\\n1/0')\n"})
+    name = "test_s.py::test_s"
+    text = run(engine.fork(engine.collected(), "runner"), [name])[name]["longrepr"]
+    assert "<string>:2: ZeroDivisionError" in text and "???" in text, text

@@ -17,6 +17,7 @@ _OLDEST = (7, 0)
 
 def main() -> NoReturn:
     """Entry point of ``python -c``; never returns."""
+    _forget_program()
     boot = Boot.parse(json.loads(os.environ.pop("PYTEST_LENS_BOOT")))
     _set_up_path(boot.folder or os.getcwd())
     if not boot.terminal:
@@ -44,6 +45,16 @@ def main() -> NoReturn:
         text = cut(f"{type(error).__name__}: {error}")
         worker.send({"t": "fatal", "code": "boot_failed", "message": text})
     process_exit.leave(1)
+
+
+def _forget_program() -> None:
+    """Python 3.13 keeps the program of ``python -c`` as the source of `<string>`.
+
+    Tracebacks would show it as that of the project's own strings, which have the same name.
+    """
+    linecache = sys.modules.get("linecache")
+    if linecache is not None:
+        linecache.cache.pop("<string>", None)
 
 
 def _set_up_path(folder: str) -> None:
