@@ -233,3 +233,20 @@ def test_bad_input_is_one_sentence(world: World, tmp_path: Path) -> None:
             about = [line for line in lines if named in line]
             assert len(about) == 1 and "internal" not in about[0], told
             assert not told.err.strip() or len(told.err.strip().splitlines()) == 1, told
+
+
+def test_the_cache_that_is_shown_is_the_one_of_the_tests(world: World, tmp_path: Path) -> None:
+    test = """
+        def test_a(pytestconfig):
+            seen = pytestconfig.cache.get("shop/count", 0)
+            pytestconfig.cache.set("shop/count", seen + 1)
+    """
+    root = Project(tmp_path / "project", {"pytest.ini": "[pytest]\n", "test_a.py": test}).root
+    for words in ([], ["-s"], ["--mode", "subprocess"]):
+        assert lens(world, "run", *words, cwd=root).status == 0
+    shown = lens(world, "run", "--cache-show", cwd=root)
+    assert re.search(r"shop/count contains:\n +3$", shown.out, re.MULTILINE), shown
+    assert lens(world, "run", "--setup-show", "--cache-clear", cwd=root).status == 0
+    shown = lens(world, "run", "--cache-show", "shop/*", cwd=root)
+    assert re.search(r"shop/count contains:\n +1$", shown.out, re.MULTILINE), shown
+    assert not (root / ".pytest_cache").exists()

@@ -107,9 +107,20 @@ pub(super) fn replace_process(option: &str, root: &Path, run: &Run) -> Failure {
     }
     let file = FileSettings::of_root(root).given.complete();
     let mut pytest = Command::new(&python);
-    pytest.args(["-m", "pytest"]).args(&file.arguments).args(words).envs(&file.env);
+    pytest.args(["-m", "pytest"]);
+    if uses_cache(run) {
+        pytest.arg("-o").arg(format!("cache_dir={}", pytest_lens_engine::pytest_cache(root, &python).display()));
+    }
+    pytest.args(&file.arguments).args(words).envs(&file.env);
     let error = become_program(pytest.current_dir(root));
     Failure::internal(format!("`{}` can't be started: {error}", python.display()))
+}
+
+/// Whether a run shows or empties pytest's cache: that is the one of the engine's runs then.
+fn uses_cache(run: &Run) -> bool {
+    let is_blocked = run.passed.iter().any(|word| word == "-pno:cacheprovider");
+    let is_shown = run.written.iter().any(|word| word.to_string_lossy().starts_with("--cache-show"));
+    !is_blocked && (run.cache_clear || is_shown)
 }
 
 fn has_xdist(python: &Path) -> bool {

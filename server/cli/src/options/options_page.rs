@@ -38,6 +38,7 @@ const REMARKS: &[(&str, &str)] = &[
     ("--nf", "tests without a recorded outcome are new"),
     ("--sw", "by the recorded outcomes, which editors share"),
     ("--sw-reset", "the recorded outcomes stay"),
+    ("--cache-show", "the cache of the engine's runs"),
     (
         "--cache-clear",
         "empties pytest's cache; `--lf`, `--ff`, `--nf` and `--sw` take no notice of earlier runs any more",

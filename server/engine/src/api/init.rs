@@ -21,6 +21,7 @@ use crate::processes::launcher::{Launcher, StartError};
 use crate::processes::mode::ModeRequest;
 use crate::processes::pool::Pool;
 use crate::processes::stdio_relay::StdioRelays;
+use crate::project::caches;
 use crate::project::env_file;
 use crate::project::interpreter::{self, Interpreter};
 use crate::project::layered_settings::LayeredSettings;
@@ -124,7 +125,7 @@ pub(super) async fn open(shared: &Arc<Shared>, wanted: Opening) -> Result<(Arc<P
         root: root.clone(),
         python: ArcSwap::from_pointee(interpreter.path.clone()),
         worker_dir: shared.worker_dir.clone(),
-        cache_dir: shared.config.cache_dir.join(&id),
+        cache_dir: caches::folder_of(&shared.config.cache_dir, &root, &interpreter.path),
         tmp_dir,
         next_run_folder: AtomicU32::default(),
         terminal: shared.config.terminal,

@@ -1,6 +1,7 @@
 //! One project: it collects, runs and watches. It sends the results to its recorder, the one task that writes the
 //! [`ProjectState`], which everyone reads.
 
+pub(crate) mod caches;
 pub(crate) mod change_log;
 pub(crate) mod configure;
 pub(crate) mod drive_run;
