@@ -213,6 +213,22 @@ CUSTOM = """
         if file_path.suffix == ".yaml":
             return File.from_parent(parent, path=file_path)
 """
+#: Subtests of every outcome.
+SUBTESTS = """
+    import pytest
+
+    def test_plain(): pass
+
+    @pytest.mark.skip(reason="no")
+    def test_skipped(): pass
+
+    def test_parts(subtests):
+        for i in range(5):
+            with subtests.test(i=i):
+                if i == 2: pytest.skip("two")
+                if i == 3: pytest.xfail("three")
+                assert i != 4
+"""
 #: Tests whose order shows in their names.
 ORDERED = {
     "test_a.py": "class TestIn:\n    def test_c(self): pass\n\n"
@@ -259,6 +275,17 @@ CASES: dict[str, tuple[dict[str, str], list[str]]] = {
     "lines": (
         {"test_it.py": LINES},
         ["--tb=line", "--tb=line --show-capture=stderr", "--tb=line -q -rN --xfail-tb"],
+    ),
+    "verbosity of parts": (
+        {"pytest.ini": "[pytest]\n", "test_it.py": SUBTESTS},
+        [
+            "--tb=no -v",
+            "--tb=no -q",
+            "--tb=no -o verbosity_test_cases=1",
+            "--tb=no -v -o verbosity_test_cases=0",
+            "--tb=no -o verbosity_subtests=1",
+            "--tb=no -v --override-ini=verbosity_subtests=0",
+        ],
     ),
     "order": (
         ORDERED,

@@ -549,6 +549,8 @@ def _subtest(report: Any, detail: Message, path: str) -> Message:
     verdict: Message = {"label": _label(report), "outcome": outcome}
     if outcome == "skipped":
         verdict["message"] = cut(skip_reason(report), MESSAGE_LIMIT)
+    elif outcome == "xfailed":
+        verdict["message"] = cut(_reason(report.wasxfail), MESSAGE_LIMIT)
     elif report.failed:
         verdict["message"] = cut(_message(report), MESSAGE_LIMIT)
         if "location" in detail:

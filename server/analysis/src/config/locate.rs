@@ -37,6 +37,8 @@ pub fn settings_with(
     let options = OptionTable { overrides: &overrides, ..plain };
     let defaults = PytestSettings::default();
     let list = |name: &str, default: Vec<String>| Ok(options.args(name)?.unwrap_or(default));
+    // The word `auto` stands for the verbosity of the run; pytest itself reports a text that is no number.
+    let level = |name: &str| Ok(options.text(name)?.and_then(|text| text.trim().parse().ok()));
     Ok(PytestSettings {
         rootdir: located.rootdir,
         inifile: located.inifile.clone(),
@@ -49,6 +51,8 @@ pub fn settings_with(
         addopts,
         collect_imported_tests: options.bool("collect_imported_tests")?.unwrap_or(defaults.collect_imported_tests),
         console_output_style: options.text("console_output_style")?,
+        verbosity_test_cases: level("verbosity_test_cases")?,
+        verbosity_subtests: level("verbosity_subtests")?,
         log_cli: options.bool("log_cli")?.unwrap_or(defaults.log_cli),
         options: added,
         nested: defaults.nested,

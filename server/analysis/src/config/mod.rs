@@ -44,6 +44,10 @@ pub struct PytestSettings {
     pub collect_imported_tests: bool,
     /// How pytest shows the progress of a run; `None`: its default.
     pub console_output_style: Option<String>,
+    /// The verbosity of the tests' letters or lines, if it is not that of the run.
+    pub verbosity_test_cases: Option<i16>,
+    /// The verbosity of subtests, if it is not that of the run.
+    pub verbosity_subtests: Option<i16>,
     /// Whether pytest prints log records while tests run.
     pub log_cli: bool,
     /// The options in `addopts` that change the collection.
@@ -68,6 +72,8 @@ impl Default for PytestSettings {
             addopts: Vec::new(),
             collect_imported_tests: true,
             console_output_style: None,
+            verbosity_test_cases: None,
+            verbosity_subtests: None,
             log_cli: false,
             options: AddedOptions::default(),
             nested: NestedProjects::default(),

@@ -11,7 +11,7 @@ use pytest_lens_protocol::{NodeId, Settings, WorkerCount};
 use super::arguments::{OutputOptions, Run};
 use super::parse::parse_run;
 use super::projects;
-use super::values::Figure;
+use super::values::{Figure, PartLevels};
 use super::variable;
 
 /// The words that the project around the selected tests and the environment add to these options, and then the arguments
@@ -45,6 +45,8 @@ pub(crate) struct Added {
     pub words: Vec<String>,
     /// `console_output_style` of the configuration.
     pub figure: Figure,
+    /// `verbosity_test_cases` and `verbosity_subtests` of the configuration.
+    pub parts: PartLevels,
     /// `log_cli` of the configuration.
     pub log_cli: bool,
     /// The number of runners in the settings, which the engine reads by itself.
@@ -57,8 +59,9 @@ pub(crate) fn read(root: &Path, arguments: &[String]) -> Added {
     let of_variable = split_words(&variable::value()).unwrap_or_default();
     let settings = configuration(root, &[&of_variable, arguments].concat());
     let figure = settings.console_output_style.as_deref().map(Figure::of_style).unwrap_or_default();
+    let parts = PartLevels { tests: settings.verbosity_test_cases, subtests: settings.verbosity_subtests };
     let words = [settings.addopts, of_variable].concat();
-    Added { figure, log_cli: settings.log_cli, words, workers: None }
+    Added { figure, parts, log_cli: settings.log_cli, words, workers: None }
 }
 
 /// The rest of the last word that begins with one of these.
@@ -91,7 +94,7 @@ fn configuration(root: &Path, words: &[String]) -> PytestSettings {
 ///
 /// A fault in them is left to pytest, which reads them as well.
 pub(crate) fn add(run: &mut Run, added: &Added) {
-    (run.output.figure, run.set_workers) = (added.figure, added.workers);
+    (run.output.figure, run.output.parts, run.set_workers) = (added.figure, added.parts, added.workers);
     let words: Vec<OsString> = added.words.iter().map(OsString::from).collect();
     let Ok(added) = parse_run(&words) else { return };
     if !run.has_terminal {

@@ -9,8 +9,8 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use pytest_lens_protocol::WorkerCount;
 
 use super::values::{
-    Distribution, Figure, Shards, are_several, distribution, executor_of, least_seconds, number, seconds, shard_of,
-    shards, signed, verbosity, workers,
+    Distribution, Figure, PartLevels, Shards, are_several, distribution, executor_of, least_seconds, number, seconds,
+    shard_of, shards, signed, verbosity, workers,
 };
 
 /// Ends the help of `run`.
@@ -352,6 +352,9 @@ pub(crate) struct OutputOptions {
     /// The figure that shows the progress, by pytest's configuration.
     #[arg(skip)]
     pub figure: Figure,
+    /// The verbosity of parts, by pytest's configuration.
+    #[arg(skip)]
+    pub parts: PartLevels,
 }
 
 /// The beginnings of options that make pytest's session write a report.
@@ -394,6 +397,16 @@ impl OutputOptions {
     /// pytest's verbosity: each `-v` adds one, each `-q` takes one away.
     pub(crate) fn level(&self) -> i16 {
         self.added_level + i16::from(self.verbosity.unwrap_or(0)) + i16::from(self.verbose) - i16::from(self.quiet)
+    }
+
+    /// The verbosity of the tests' letters or lines.
+    pub(crate) fn tests_level(&self) -> i16 {
+        self.parts.tests.unwrap_or_else(|| self.level())
+    }
+
+    /// The verbosity of subtests.
+    pub(crate) fn subtests_level(&self) -> i16 {
+        self.parts.subtests.unwrap_or_else(|| self.level())
     }
 
     /// Style of tracebacks.

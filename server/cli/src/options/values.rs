@@ -51,6 +51,15 @@ pub(crate) enum Figure {
     Time,
 }
 
+/// The verbosity of parts of the output, by pytest's configuration; by default that of the run.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PartLevels {
+    /// Of the tests' letters or lines.
+    pub tests: Option<i16>,
+    /// Of subtests.
+    pub subtests: Option<i16>,
+}
+
 impl Figure {
     /// By pytest's name, which its session checks.
     pub(super) fn of_style(name: &str) -> Self {

@@ -40,6 +40,15 @@ impl FileError {
     }
 }
 
+/// Numbers of subtests.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SubtestCounts {
+    pub passed: usize,
+    pub failed: usize,
+    pub skipped: usize,
+    pub xfailed: usize,
+}
+
 /// The state of a run.
 #[derive(Debug)]
 pub(crate) struct Report {
@@ -85,8 +94,8 @@ pub(crate) struct Report {
     pub step: Option<u32>,
     /// Files that could not be collected do not interrupt the run.
     pub continues: bool,
-    /// Numbers of passed and of failed subtests.
-    pub subtests: (usize, usize),
+    /// The numbers of subtests whose statuses are the usual ones.
+    pub subtests: SubtestCounts,
     /// All final outcomes, if the user asked for more than failures.
     pub all: Option<Vec<TestOutcome>>,
     /// The final outcomes that are failures, in the order of their events.
@@ -136,7 +145,7 @@ impl Report {
             limit: None,
             step: None,
             continues: false,
-            subtests: (0, 0),
+            subtests: SubtestCounts::default(),
             all: None,
             failures: Vec::new(),
             errors: Vec::new(),
@@ -235,7 +244,12 @@ impl Report {
             let known = outcome.subtests.iter().enumerate().filter(|(_, subtest)| subtest.outcome == wanted);
             known.filter(|(index, _)| !shown_otherwise(*index)).count()
         };
-        self.subtests = (self.subtests.0 + of("passed"), self.subtests.1 + of("failed"));
+        self.subtests = SubtestCounts {
+            passed: self.subtests.passed + of("passed"),
+            failed: self.subtests.failed + of("failed"),
+            skipped: self.subtests.skipped + of("skipped"),
+            xfailed: self.subtests.xfailed + of("xfailed"),
+        };
         if let Some(all) = &mut self.all {
             all.push(outcome.clone());
         }

@@ -3,23 +3,23 @@
 use std::collections::BTreeMap;
 
 use super::outcome_words::paint;
-use crate::results::report::Report;
+use crate::results::report::{Report, SubtestCounts};
 use crate::style::{Paint, Style};
 
-/// `1 failed, 3 passed`, in pytest's order. `warned`: the number of warnings to count. `level`: the verbosity.
+/// `1 failed, 3 passed`, in pytest's order. `warned`: the number of warnings to count. `level`: the verbosity of subtests.
 pub(crate) fn counts(report: &Report, warned: usize, level: i16, style: Style) -> String {
     let painted =
         |(count, outcome, word): &(usize, &str, &str)| style.paint(paint(outcome), &format!("{count} {word}"));
     figures(report, warned, level).iter().map(painted).collect::<Vec<_>>().join(", ")
 }
 
-/// Number, category and its word, without zeros. As in pytest, failed subtests count as failures, and passed ones count
-/// only with `-v` or `-q`. The categories that only hooks know come last.
+/// Number, category and its word, without zeros. As in pytest, failed subtests count as failures, and others count only
+/// with `-v` or `-q`. The categories that only hooks know come last.
 pub(crate) fn figures(report: &Report, warned: usize, level: i16) -> Vec<(usize, &str, &str)> {
     let count =
         |category: &str| report.categories.iter().find(|(known, _)| known == category).map_or(0, |(_, count)| *count);
-    let (passed, failed) = report.subtests;
-    let subtests = (if level != 0 { passed } else { 0 }, failed);
+    let failed = SubtestCounts { failed: report.subtests.failed, ..SubtestCounts::default() };
+    let subtests = if level == 0 { failed } else { report.subtests };
     let mut figures = known_figures(report, count, subtests, warned);
     let others = report.categories.iter().filter(|(category, _)| !KNOWN.contains(&&**category));
     figures.extend(others.map(|(category, count)| (*count, &**category, &**category)));
@@ -32,8 +32,8 @@ pub(crate) fn figures(report: &Report, warned: usize, level: i16) -> Vec<(usize,
 pub(crate) fn outcome_figures(report: &Report) -> Vec<(usize, &str, &str)> {
     let of = |counts: &BTreeMap<String, usize>, outcome: &str| counts.get(outcome).copied().unwrap_or(0);
     let count = |outcome: &str| of(&report.outcomes, outcome) + of(&report.before_teardown, outcome);
-    let mut figures = known_figures(report, count, (0, 0), 0);
-    let (passed, failed) = report.subtests;
+    let mut figures = known_figures(report, count, SubtestCounts::default(), 0);
+    let SubtestCounts { passed, failed, .. } = report.subtests;
     figures.push((failed, "subtest", plural(failed, "subtest failed", "subtests failed")));
     figures.push((passed, "subtest", plural(passed, "subtest passed", "subtests passed")));
     figures.retain(|(count, ..)| *count > 0);
@@ -48,27 +48,27 @@ fn plural(count: usize, one: &'static str, many: &'static str) -> &'static str {
     if count == 1 { one } else { many }
 }
 
-/// `subtests`: the numbers of passed and of failed ones to count.
+/// `subtests`: the numbers of those to count.
 fn known_figures(
     report: &Report,
     count: impl Fn(&str) -> usize,
-    (passed, failed): (usize, usize),
+    subtests: SubtestCounts,
     warned: usize,
 ) -> Vec<(usize, &'static str, &'static str)> {
     let errors = count("error") + report.errors.len();
     vec![
-        (count("failed") + failed, "failed", "failed"),
+        (count("failed") + subtests.failed, "failed", "failed"),
         (count("timed_out"), "timed_out", "timed out"),
         (count("crashed"), "crashed", "crashed"),
         (count("passed"), "passed", "passed"),
-        (count("skipped") + report.skipped_files.len(), "skipped", "skipped"),
+        (count("skipped") + subtests.skipped + report.skipped_files.len(), "skipped", "skipped"),
         (count("not_run"), "not_run", "not run"),
         (report.deselected, "deselected", "deselected"),
-        (count("xfailed"), "xfailed", "xfailed"),
+        (count("xfailed") + subtests.xfailed, "xfailed", "xfailed"),
         (count("xpassed"), "xpassed", "xpassed"),
         (warned, "warning", plural(warned, "warning", "warnings")),
         (errors, "error", plural(errors, "error", "errors")),
-        (passed, "subtest", "subtests passed"),
+        (subtests.passed, "subtest", "subtests passed"),
         (report.reruns + count("rerun"), "rerun", "rerun"),
     ]
 }

@@ -5,6 +5,7 @@ use pytest_lens_protocol::{NodeId, TestOutcome};
 use super::figure::{Done, figure, room};
 use super::outcome_words::paint;
 use super::statuses;
+use crate::options::arguments::OutputOptions;
 use crate::options::values::Figure;
 use crate::style::{Paint, Style};
 
@@ -17,6 +18,8 @@ pub(super) struct Dots {
     /// none.
     names_files: bool,
     is_quiet: bool,
+    /// All subtests have letters, not only those that failed.
+    has_subtests: bool,
     file: Option<String>,
     column: usize,
     /// The time that the tests of the present file took, in milliseconds.
@@ -24,8 +27,17 @@ pub(super) struct Dots {
 }
 
 impl Dots {
-    pub(super) fn new(style: Style, figure: Figure, names_files: bool, is_quiet: bool) -> Self {
-        Dots { style, figure, names_files, is_quiet, file: None, column: 0, spent_ms: 0.0 }
+    pub(super) fn new(style: Style, options: &OutputOptions, several_runners: bool) -> Self {
+        Dots {
+            style,
+            figure: options.figure,
+            names_files: options.tests_level() >= 0 && !several_runners,
+            is_quiet: options.is_quiet(),
+            has_subtests: options.subtests_level() != 0,
+            file: None,
+            column: 0,
+            spent_ms: 0.0,
+        }
     }
 
     /// The text for an outcome. `done`: with it; `main`: the color of the run so far.
@@ -53,7 +65,7 @@ impl Dots {
             let letter = match &*subtest.outcome {
                 "failed" => "u",
                 // As in pytest, `-q` shows them all.
-                _ if !self.is_quiet => continue,
+                _ if !self.has_subtests => continue,
                 "passed" => "u",
                 "xfailed" => "y",
                 _ => "-",
@@ -131,7 +143,11 @@ mod tests {
 
     /// The text for tests, each a file and an outcome, with 10 ms each.
     fn shown(figure: Figure, names_files: bool, width: usize, tests: &[(&str, &str)]) -> String {
-        let mut dots = Dots::new(Style { width, ..Style::PLAIN }, figure, names_files, false);
+        let mut dots = Dots::new(
+            Style { width, ..Style::PLAIN },
+            &OutputOptions { figure, ..OutputOptions::default() },
+            !names_files,
+        );
         let mut text = String::new();
         let total = tests.len();
         for (index, (file, outcome)) in tests.iter().enumerate() {

@@ -62,15 +62,12 @@ impl<'a> Progress<'a> {
     }
 
     fn with(run: &'a Run, options: OutputOptions, style: Style) -> Self {
-        let display = match (run.json, style.is_terminal, options.level() > 0) {
+        let display = match (run.json, style.is_terminal, options.tests_level() > 0) {
             _ if run.for_agent => Display::Agent,
             _ if run.has_terminal => Display::Quiet,
             (true, ..) => Display::Json,
             (false, _, true) => Display::Lines,
-            (false, false, false) => {
-                let names_files = !options.is_quiet() && !run.has_several_runners();
-                Display::Dots(RefCell::new(Dots::new(style, options.figure, names_files, options.is_quiet())))
-            }
+            (false, false, false) => Display::Dots(RefCell::new(Dots::new(style, &options, run.has_several_runners()))),
             (false, true, false) => Display::Bar(bar()),
         };
         let extent = match () {
@@ -227,14 +224,16 @@ impl<'a> Progress<'a> {
             }
             Display::Lines => {
                 let part = figure(self.options.figure, done, outcome.duration_ms);
-                let level = self.options.level();
+                let level = self.options.tests_level();
                 for (index, subtest) in outcome.subtests.iter().enumerate() {
-                    if is_of_subtest(outcome, index) {
+                    let is_shown = subtest.outcome == "failed" || self.options.subtests_level() != 0;
+                    if !is_shown || is_of_subtest(outcome, index) {
                         continue;
                     }
+                    let reason = subtest.message.as_deref().filter(|_| subtest.outcome != "failed");
                     let name = format!("{}{}", subtest_word(&subtest.outcome), subtest.label);
                     let painted = self.style.paint(paint(&subtest.outcome), &name);
-                    writeln!(out, "{}", line(&outcome.id, &name, &painted, None, &part, level, self.style))?;
+                    writeln!(out, "{}", line(&outcome.id, &name, &painted, reason, &part, level, self.style))?;
                 }
                 for status in statuses(outcome) {
                     if status.is_hidden() {

@@ -160,7 +160,7 @@ fn interruption(end: &RunEnd) -> Option<String> {
 
 fn closing(text: &mut String, report: &Report, options: &OutputOptions, style: Style) {
     let warned = sections::warned(report);
-    let counted = match counts(report, warned, options.level(), Style::PLAIN) {
+    let counted = match counts(report, warned, options.subtests_level(), Style::PLAIN) {
         none if none.is_empty() => "no tests ran".to_owned(),
         counted => counted,
     };

@@ -81,7 +81,7 @@ impl Facts {
             message: report.end.as_ref().and_then(|end| end.message.clone()),
             selected: report.total,
             outcomes: outcomes.collect(),
-            failed_subtests: report.subtests.1,
+            failed_subtests: report.subtests.failed,
             deselected: report.deselected,
             broken_files: report.errors.len(),
             missing: Vec::new(),
