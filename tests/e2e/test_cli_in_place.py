@@ -176,6 +176,8 @@ def test_failures_run_first(world: World, tmp_path: Path) -> None:
             first.setdefault(*line.split())
         assert "test_b.py::test_2" in first.values()
     project.write("test_c.py", "def test_new(): pass\n")
+    for option, expected in (("--nf", "test_c.py::test_new"), ("--ff", "test_b.py::test_2")):
+        assert lens(world, option, "--co", "-q", cwd=project.root).lines[0] == expected
     told = lens(world, "--nf", "--json", cwd=project.root)
     assert started(told)[0] == "test_c.py::test_new"
     told = lens(world, "--ff", "-x", "--json", "--cache-clear", cwd=project.root)
@@ -192,6 +194,9 @@ def test_cleared_outcomes_select_and_order_no_later_run(
     }
     project = Project(tmp_path, files)
     assert lens(world, "-q", cwd=project.root).status == 1
+    told = lens(world, "--lf", "--lfnf=none", "test_a.py", cwd=project.root)
+    assert "run-last-failure: 1 known failures not in selected tests" in told.lines, told
+    assert (told.status, len(told.out.split(" 2 passed "))) == (0, 2)
     assert lens(world, "--cache-clear", *clearing, cwd=project.root).status == 0
     told = lens(world, "--lf", "--json", cwd=project.root)
     assert "no selected test failed when it last ran" in told.err

@@ -1,5 +1,6 @@
 //! `pytest-lens list`: the tests, as pytest collects them.
 
+use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use crate::options::arguments::{Filter, List, Run};
 use crate::options::selectors;
 use crate::options::selectors::is_selected_file;
 use crate::paths::path_of_uri;
-use crate::run::{affected, narrow};
+use crate::run::{affected, narrow, order};
 use crate::suggest;
 
 /// Collects, and prints the tests that the options select. Files that can't be collected go to standard error.
@@ -25,7 +26,8 @@ pub(crate) async fn list(
     options: &List,
     out: &mut dyn Write,
 ) -> Result<i32, Failure> {
-    let wanted = Wanted { selectors: &options.selectors, filter: &options.filter, json: options.json, passed: &[] };
+    let (selectors, filter) = (&options.selectors, &options.filter);
+    let wanted = Wanted { selectors, filter, json: options.json, passed: &[], first: &[] };
     let client = Client::open(&*connect, root, None).await?;
     listed(&client, root, wanted, out).await
 }
@@ -39,8 +41,6 @@ pub(crate) async fn of_run(
     file: &Settings,
     out: &mut dyn Write,
 ) -> Result<i32, Failure> {
-    let wanted =
-        Wanted { selectors: &options.selectors, filter: &options.filter, json: options.json, passed: &options.passed };
     let client = Client::open(&*connect, root, options.mode.clone()).await?;
     if options.cache_clear {
         narrow::clear(&client).await?;
@@ -59,6 +59,9 @@ pub(crate) async fn of_run(
             return Err(Failure::of_response(refused));
         }
     }
+    let (first, _) = order::first(&client, root, options).await?;
+    let (selectors, filter) = (&options.selectors, &options.filter);
+    let wanted = Wanted { selectors, filter, json: options.json, passed: &options.passed, first: &first };
     let mut failed = Vec::new();
     if narrow::continues_last(options) {
         let named = selectors::node_ids(root, wanted.selectors)?;
@@ -96,6 +99,8 @@ struct Wanted<'a> {
     json: bool,
     /// pytest's options, which may leave out files.
     passed: &'a [String],
+    /// The tests that are listed before the others, in their order.
+    first: &'a [String],
 }
 
 async fn listed(client: &Client, root: &Path, options: Wanted<'_>, out: &mut dyn Write) -> Result<i32, Failure> {
@@ -124,6 +129,8 @@ async fn listed(client: &Client, root: &Path, options: Wanted<'_>, out: &mut dyn
     let is_named = |path: &str| named.iter().any(|id| NodeId::new(id).file() == path);
     let is_left_out = |path: &str| addopts::leave_out(root, path, options.passed) && !is_named(path);
     nodes.retain(|node| selected.contains(&node.node_id) && !is_left_out(NodeId::new(&node.node_id).file()));
+    let places: HashMap<&String, usize> = options.first.iter().enumerate().map(|(place, id)| (id, place)).collect();
+    nodes.sort_by_key(|node| places.get(&node.node_id).copied().unwrap_or(usize::MAX));
     print(&nodes, options.json, out)?;
     errors.retain(|error| {
         let path = path_of_uri(&error.uri, root);

@@ -32,6 +32,8 @@ pub(super) fn option(run: &Run, added: &[String]) -> Option<String> {
         || run.workers.is_some()
         || run.reruns.is_some()
         || run.last_failed
+        || run.failed_first
+        || run.new_first
         || run.cache_clear
         || run.stepwise
         || run.stepwise_skip;
@@ -204,6 +206,7 @@ mod tests {
         assert_eq!(option_of("--co -q").as_deref(), Some("--collect-only"));
         assert_eq!(option_of("--co --json"), None);
         assert_eq!(option_of("--co --lf"), None);
+        assert_eq!((option_of("--co --ff"), option_of("--co --nf")), (None, None));
         assert_eq!(option_of("--co --cache-clear"), None);
         assert_eq!(option_of("--co --affected"), None);
         assert_eq!(option_of("-x -- --fixtures"), None);

@@ -45,7 +45,7 @@ const REMARKS: &[(&str, &str)] = &[
     ),
     (
         "--collect-only",
-        "with pytest's output; by the engine with `--json`, `--lf`, `--sw`, `--cache-clear`, `-n`, `--reruns` and options of pytest-lens alone",
+        "with pytest's output; by the engine with `--json`, `--lf`, `--ff`, `--nf`, `--sw`, `--cache-clear`, `-n`, `--reruns` and options of pytest-lens alone",
     ),
     (
         "--numprocesses",

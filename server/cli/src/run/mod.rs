@@ -2,7 +2,7 @@
 
 pub(crate) mod affected;
 pub(crate) mod narrow;
-mod order;
+pub(crate) mod order;
 mod request;
 mod stopping;
 #[cfg(test)]

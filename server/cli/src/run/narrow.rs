@@ -95,6 +95,15 @@ pub(super) async fn last_failed(client: &Client) -> Result<HashSet<String>, Fail
     }
 }
 
+/// The number of tests that failed when they last ran, if none of them is selected.
+pub(super) async fn failed_elsewhere(client: &Client) -> Result<usize, Failure> {
+    let failed = last_failed(client).await?;
+    if failed.is_empty() {
+        return Ok(0);
+    }
+    Ok(inventory::inventory(client).await?.iter().filter(|node| failed.contains(&node.node_id)).count())
+}
+
 /// Clears what this run and later ones are narrowed and ordered by.
 pub(crate) async fn clear(client: &Client) -> Result<(), Failure> {
     match client.session.call(Request::ClearLastOutcomes { context_id: client.context_id.clone() }).await {

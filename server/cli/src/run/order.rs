@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::options::arguments;
 
 /// The ids of the tests that run before the others, in their order, and the number of those that `--ff` brings there.
-pub(super) async fn first(
+pub(crate) async fn first(
     client: &Client,
     root: &Path,
     options: &arguments::Run,

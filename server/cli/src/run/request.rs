@@ -6,7 +6,9 @@ use pytest_lens_engine::Connect;
 use pytest_lens_protocol::{ErrorCode, Request, Response, RunOptions, SessionExit, Source, WorkerCount};
 
 use super::affected;
-use super::narrow::{ATTEMPTS, clear, continues_last, has_gone, is_stepwise, previously_failed, shard_of};
+use super::narrow::{
+    ATTEMPTS, clear, continues_last, failed_elsewhere, has_gone, is_stepwise, previously_failed, shard_of,
+};
 use super::order;
 use crate::engine::client::{Client, Log};
 use crate::failure::{Failure, exit};
@@ -85,7 +87,10 @@ async fn start_once(
         report.note = Some(format!("`{word}` changes which tests there are: all selected tests run"));
     } else if continues_last(options) {
         let left = previously_failed(&client, root, &node_ids, &options.passed, options.last_failed).await?;
-        if left.is_empty() && options.last_failed && options.no_failures.as_deref() == Some("none") {
+        let elsewhere = if left.is_empty() && options.last_failed { failed_elsewhere(&client).await? } else { 0 };
+        // As pytest, which has an answer to a lack of failures only if it knows none at all.
+        let has_none = left.is_empty() && options.last_failed && (elsewhere == 0 || options.watch);
+        if has_none && options.no_failures.as_deref() == Some("none") {
             return Ok(Started::Empty {
                 why: format!(
                     "no selected test failed when it last ran{}",
@@ -94,7 +99,11 @@ async fn start_once(
                 status: exit::NO_TESTS,
             });
         }
-        say_in_heading(report, options, continued(options.last_failed, left.len()));
+        let line = match elsewhere {
+            0 => continued(options.last_failed, left.len()),
+            count => Some(format!("run-last-failure: {count} known failures not in selected tests")),
+        };
+        say_in_heading(report, options, line);
         if left.is_empty() {
             // As pytest does.
             report.note = Some("no selected test failed when it last ran: all of them run".into());
