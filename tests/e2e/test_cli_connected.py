@@ -75,6 +75,7 @@ def test_the_variable_is_that_of_the_client(world: World, daemon: Daemon, tmp_pa
             assert told.status == 4 and ("--foo" in told.err or "quotation" in told.err), told
             assert len(told.err.splitlines()) == 1, told
         else:
-            assert re.sub(r", \d+ not run", "", _sum(told)[1]) == _sum(expected)[1], (told, expected)
+            last = re.sub(r", \d+ not run", "", _sum(told)[1])
+            assert last == _sum(expected)[1], (told, expected)
             assert told.status == expected.status
             assert not (sub.parent / "made.xml").exists()

@@ -97,8 +97,8 @@ class StartupErrors:
             assert self._error is not None
             of_plugin = _of_a_plugin(self._error) if isinstance(self._error, Exception) else None
             if of_plugin is not None:
-                message = cut(f"{of_plugin} (`python -m pytest` prints the traceback)", MESSAGE_LIMIT)
-                worker.send({"t": "usage_error", "message": message, **ended})
+                text = f"{of_plugin} (`python -m pytest` prints the traceback)"
+                worker.send({"t": "usage_error", "message": cut(text, MESSAGE_LIMIT), **ended})
                 return
             text = "".join(traceback.format_exception(None, self._error, self._error.__traceback__))
             message = f"{describe(self._error)}\n{text}"
