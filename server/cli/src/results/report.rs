@@ -301,6 +301,18 @@ impl Report {
         self.errors = errors.filter(|error| is_selected_file(&self.selected, &error.path)).collect();
     }
 
+    /// Whether a `conftest.py` does not import that pytest loads before it collects, because a selected path is in its
+    /// folder or below it: pytest does not start then, and the engine has this from a collection of everything.
+    fn lacks_conftest(&self) -> bool {
+        let is_above = |error: &FileError| {
+            let folder = error.path.strip_suffix("conftest.py").map(|folder| folder.trim_end_matches('/'));
+            folder.is_some_and(|folder| {
+                self.selected.iter().any(|id| Path::new(NodeId::new(id).file()).starts_with(folder))
+            })
+        };
+        self.errors.iter().any(is_above)
+    }
+
     /// Whether a selected file could not be collected.
     pub(crate) fn has_errors(&self) -> bool {
         !self.errors.is_empty()
@@ -381,6 +393,7 @@ impl Report {
             return wanted;
         }
         match end.status {
+            RunEndStatus::Passed | RunEndStatus::Failed if self.lacks_conftest() => exit::USAGE,
             RunEndStatus::Passed | RunEndStatus::Failed if self.has_errors() && self.continues => exit::FAILED,
             RunEndStatus::InternalError => exit::INTERNAL,
             RunEndStatus::Stopped | RunEndStatus::Killed => exit::INTERRUPTED,

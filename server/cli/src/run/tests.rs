@@ -318,6 +318,22 @@ async fn refused(message: &'static str, errors: Vec<CollectError>) -> (String, R
 }
 
 #[tokio::test]
+async fn a_conftest_above_what_is_selected_keeps_pytest_from_starting() {
+    for (path, line, expected) in [
+        ("/etc/conftest.py", "/etc", 4),
+        ("/etc/conftest.py", "/etc/passwd --continue-on-collection-errors", 4),
+        ("/etc/conftest.py", "", 2),
+        ("/etc/ssl/conftest.py", "/etc", 2),
+        ("/etc/my_conftest.py", "/etc", 2),
+    ] {
+        let errors = vec![collect_error(path, 1, "ZeroDivisionError: no")];
+        let (text, status) =
+            play(vec![started_with(0, errors), finished(RunEndStatus::Passed, counts(0, 0))], line).await;
+        assert_eq!(status, expected, "{path} {line}: {text}");
+    }
+}
+
+#[tokio::test]
 async fn a_file_that_keeps_a_run_from_beginning_is_shown() {
     let errors = vec![collect_error("/t.py", 1, "SyntaxError: no"), collect_error("/u.py", 2, "ImportError: no")];
     let (text, result) = refused("t.py can't be collected: SyntaxError: no; mend it", errors).await;
