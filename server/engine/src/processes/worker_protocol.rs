@@ -203,14 +203,12 @@ pub(crate) struct RunOrder {
     pub phase_durations: bool,
 }
 
-/// The outcome of a test in an earlier session.
+/// A test of an earlier session: pytest's reports, none if it just passed, or a message if its process has ended.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct EarlierTest {
     pub id: String,
     pub ms: f64,
-    /// pytest's reports; none if it just passed, or if there is a message.
     pub reports: Vec<String>,
-    /// Its process has ended.
     pub message: Option<String>,
 }
 
