@@ -109,6 +109,9 @@ impl State {
         };
         let related = self.workspaces.iter().filter(is_related).map(|other| (other.uri.clone(), theirs(other)));
         let related: Vec<_> = related.filter(|(_, theirs)| !theirs.outcomes.is_empty()).collect();
+        if related.is_empty() {
+            return files;
+        }
         let run_texts = own.run_texts.get(&told.run_id).cloned().unwrap_or_default();
         let State { documents, disk, workspaces, encoding, .. } = self;
         for (uri, theirs) in related {

@@ -92,11 +92,8 @@ impl State {
         let Some(workspace) = self.workspace(folder) else { return Vec::new() };
         let inside = self.documents.keys().filter(|path| path.starts_with(&workspace.root));
         let paths: Vec<PathBuf> = inside.cloned().collect();
-        paths
-            .into_iter()
-            .filter_map(|path| Some((self.read_disk(&path)?, path)))
-            .map(|(text, path)| (path, text))
-            .collect()
+        let read = |path: PathBuf| self.read_disk(&path).map(|text| (path, text));
+        paths.into_iter().filter_map(read).collect()
     }
 
     /// Notes which texts a collection has read: those that are on disk before and after it. Of a file with an error, or
