@@ -77,7 +77,9 @@ pub(crate) async fn narrow(
 
 /// The files and folders that could not be collected.
 pub(crate) async fn broken(client: &Client, root: &Path) -> Result<Vec<String>, Failure> {
-    Ok(client.collect_errors().await?.iter().map(|error| path_of_uri(&error.uri, root)).collect())
+    let errors = client.collect_errors().await?;
+    let paths = errors.iter().map(|error| path_of_uri(&error.uri, root));
+    Ok(paths.filter(|path| root.join(path).exists()).collect())
 }
 
 /// The last durations of these tests together, in milliseconds.

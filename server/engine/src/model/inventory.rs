@@ -232,6 +232,14 @@ impl Inventory {
         }
     }
 
+    /// Its sources, with or without tests, that are no longer below the root.
+    pub(crate) fn missing_sources(&self, root: &Path) -> HashSet<String> {
+        let sources = self.files.iter().filter(|file| file.analysis.is_some()).map(|file| &file.path);
+        let broken = self.errors.keys().filter(|path| path.ends_with(".py"));
+        let is_missing = |path: &&Arc<str>| !root.join(&***path).exists();
+        sources.chain(broken).filter(is_missing).map(|path| path.to_string()).collect()
+    }
+
     /// The files at or below a path; one that could not be collected may be known by its error alone.
     pub(crate) fn files_within(&self, path: &str) -> HashSet<String> {
         let known = self.files.iter().map(|file| &file.path).chain(self.errors.keys());
@@ -328,6 +336,28 @@ mod tests {
         let third = merge(&second, &Scope::of_ids(["b.py"]), &["b.py::t2"], &[], &[]);
         assert_eq!(ids(&third), ["a.py::t", "b.py::t2"]);
         assert!(third.errors.is_empty());
+    }
+
+    #[test]
+    fn sources_that_are_gone_are_known_by_their_tests_or_errors() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::write(root.path().join("here.py"), "").unwrap();
+        let scope = Scope::All;
+        let nodes = nodes(&["here.py::t", "gone.py::t", "no file of its own::t"]);
+        let errors = [error("here.py"), error("broken.py"), error("folder")];
+        let (gone, described_at) = (HashSet::new(), Instant::now());
+        let found = Findings {
+            scope: &scope,
+            nodes: &nodes,
+            errors: &errors,
+            gone: &gone,
+            superseded: &[],
+            described_at,
+            at: 1,
+        };
+        let read = |path: &str| path.ends_with(".py").then(Arc::default);
+        let missing = Inventory::default().with(&found, &read).missing_sources(root.path());
+        assert_eq!(missing, HashSet::from(["gone.py".to_owned(), "broken.py".to_owned()]));
     }
 
     #[test]

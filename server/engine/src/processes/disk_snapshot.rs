@@ -8,6 +8,7 @@
 //! report, another change may have come.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 use std::{fs, io};
@@ -228,8 +229,21 @@ impl Snapshot {
     /// Adds later reads of the same process: all files, but folders and names only if they are new.
     pub(crate) fn add(&mut self, later: Snapshot) {
         self.files.extend(later.files);
+        self.add_new(Snapshot { files: BTreeMap::new(), ..later });
+    }
+
+    /// Adds those of later reads that are new, and folders of which more names count: the next comparison finds what
+    /// changed between an earlier read and a later one.
+    pub(crate) fn add_new(&mut self, later: Snapshot) {
+        for (path, state) in later.files {
+            self.files.entry(path).or_insert(state);
+        }
         for (path, state) in later.dirs {
-            self.dirs.entry(path).or_insert(state);
+            match self.dirs.entry(path) {
+                Entry::Vacant(new) => drop(new.insert(state)),
+                Entry::Occupied(mut known) if state.extends(known.get()) => drop(known.insert(state)),
+                Entry::Occupied(_) => {}
+            }
         }
         for (path, kind) in later.looks {
             self.looks.entry(path).or_insert(kind);
@@ -332,6 +346,12 @@ struct Difference {
 }
 
 impl DirState {
+    /// Whether it has the same names as an earlier read, and further ones that did not count there.
+    fn extends(&self, known: &DirState) -> bool {
+        let shown = || self.names.iter().filter(|name| counts(name, Counted::Shown));
+        known.counted == Counted::Shown && self.counted == Counted::All && shown().eq(&known.names)
+    }
+
     fn difference(&mut self, path: &Path) -> Option<Difference> {
         let is_same_time = FolderTimes::of(path).is_ok_and(|times| times == self.times);
         if is_same_time && (self.settled || self.counted == Counted::Installed) {
@@ -519,6 +539,25 @@ mod tests {
         assert_eq!(changes.others, [path("pytest.ini")]);
         snapshot.accept(changes);
         assert!(snapshot.is_fresh());
+    }
+
+    #[test]
+    fn what_comes_between_a_comparison_and_a_later_read_is_seen_by_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, new) = (folder.path().join("m.py"), folder.path().join(".new"));
+        fs::write(&file, "a = 1").unwrap();
+        let mut known = read(vec![stat(&file, true)], vec![dir(folder.path())]);
+        let later = |counted| {
+            let dirs = BTreeMap::from([(folder.path().to_owned(), list(folder.path(), counted).unwrap())]);
+            Snapshot { dirs, ..read(vec![stat(&file, true)], vec![]) }
+        };
+        known.add_new(later(Counted::All));
+        assert!(known.is_fresh());
+        fs::write(&new, "").unwrap();
+        assert_eq!(known.changes().entries, std::slice::from_ref(&new), "hidden names count now");
+        fs::write(&file, "a = 2").unwrap();
+        known.add_new(later(Counted::Shown));
+        assert_eq!((known.changes().files, known.changes().entries), (vec![file], vec![new]));
     }
 
     #[test]

@@ -17,8 +17,9 @@ pub(crate) struct KnownDisk {
     parts: Snapshot,
     /// The time of the disk that the newest part describes.
     parts_at: Option<Instant>,
-    /// A collection has failed since `whole`: the inventory has its error, which belongs to another state of the disk.
-    has_failed: bool,
+    /// The start of a collection that failed after `whole`: the inventory has its error, which belongs to another state
+    /// of the disk.
+    failed_at: Option<Instant>,
     /// Counts how often `whole` was replaced, or forgotten, other than by a refresh.
     version: u64,
 }
@@ -32,7 +33,8 @@ impl KnownDisk {
             return;
         }
         self.whole = Some(read);
-        self.has_failed = false;
+        // The error of a later collection stays in the inventory.
+        self.failed_at = self.failed_at.filter(|failed_at| *failed_at > described_at);
         self.version += 1;
         // The inventory has what a part found after this collection had begun, which knows nothing of the part's files.
         if self.parts_at <= Some(described_at) {
@@ -40,14 +42,14 @@ impl KnownDisk {
         }
     }
 
-    /// The inventory has the error of a collection that failed.
-    pub(crate) fn failed(&mut self) {
-        self.has_failed = true;
+    /// The inventory has the error of a collection that began at this time and failed.
+    pub(crate) fn failed(&mut self, began: Instant) {
+        self.failed_at = self.failed_at.max(Some(began));
     }
 
     /// Whether the inventory has such an error, although the disk may be again as the inventory knows it.
     pub(crate) fn has_failed(&self) -> bool {
-        self.has_failed
+        self.failed_at.is_some()
     }
 
     /// The inventory may be wrong: the next refresh collects the whole project.
@@ -140,6 +142,18 @@ mod tests {
         assert!(knows_new(&known));
         known.collected(&Scope::All, of(&[&rest]), later);
         assert!(!knows_new(&known), "a later one has looked itself");
+    }
+
+    #[test]
+    fn the_error_of_a_later_collection_is_not_forgotten() {
+        let (began, mut known) = (Instant::now(), KnownDisk::default());
+        let later = began + Duration::from_secs(1);
+        known.failed(later);
+        known.failed(began);
+        known.collected(&Scope::All, Snapshot::default(), began);
+        assert!(known.has_failed());
+        known.collected(&Scope::All, Snapshot::default(), later);
+        assert!(!known.has_failed());
     }
 
     #[test]

@@ -414,9 +414,10 @@ impl Project {
             }
             Err(failed) => {
                 if into_inventory {
+                    let began = failed.began;
                     let command = |done| Command::NotCollected { scope: scope.clone(), failed: failed.clone(), done };
                     self.record_and_wait(command).await;
-                    self.refresher.known().failed();
+                    self.refresher.known().failed(began);
                 }
                 Err(failed.failure)
             }

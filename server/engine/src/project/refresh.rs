@@ -181,6 +181,7 @@ async fn look_once(project: &Arc<Project>, force: bool, purpose: Purpose) -> Res
     project.state.wait_idle(REFRESH_DELAY_LIMIT).await;
     let other_arguments = project.renew_settings().await;
     let ground_changed = other_arguments | project.renew_env().0 | project.renew_interpreter(false).await;
+    forget_missing(project).await;
     let base = project.pool.newest_session().map(|collected| Arc::clone(&collected.base));
     let (parts, has_failed) = {
         let mut known = project.refresher.known();
@@ -239,16 +240,29 @@ async fn collect_changed(
     };
     // A run may have collected one that has come back.
     gone.retain(|path| !project.state.root.join(path).exists());
-    if !gone.is_empty() {
-        project.record_and_wait(|done| Command::Gone { files: gone, done }).await;
-    }
+    forget(project, gone).await;
     known.accept(changes);
     if !targets.is_empty() {
         let Found { collected, .. } = project.session_for(&Scope::Paths(targets), &[], purpose).await?;
-        known.absorb(&collected.snapshot());
+        // A change after the comparison is new to the next one, though this session may have read it.
+        known.add_new(collected.snapshot());
         spawn_get_ready(project, collected);
     }
     Ok(Some(known))
+}
+
+/// Removes the tests and errors of sources that are gone. A comparison shows that a file went, but not one that came and
+/// went around a collection, which then may have left an error of it.
+async fn forget_missing(project: &Arc<Project>) {
+    let state = Arc::clone(&project.state);
+    let missing = move || state.inventory.load().missing_sources(&state.root);
+    forget(project, tokio::task::spawn_blocking(missing).await.unwrap_or_default()).await;
+}
+
+async fn forget(project: &Project, files: HashSet<String>) {
+    if !files.is_empty() {
+        project.record_and_wait(|done| Command::Gone { files, done }).await;
+    }
 }
 
 fn spawn_get_ready(project: &Arc<Project>, collected: Arc<CollectedSession>) {
