@@ -72,7 +72,7 @@ class Bench:
     def __init__(self, options: argparse.Namespace, folder: Path) -> None:
         self._options = options
         self._name = options.real or options.suite.name
-        self._lens = Lens(options, folder / "a")
+        self._lens = Lens(options, folder / "a", "idle" if options.idle else "run")
         self._imports = Lens(options, folder / "b", "off") if options.imports else None
         self._plain = Plain(options, folder / "c")
         self._lenses = [one for one in (self._lens, self._imports) if one]
@@ -80,6 +80,8 @@ class Bench:
         self._seconds: dict[str, float] = {}
         for one in self._lenses:
             one.run_all()
+        if options.idle:
+            self._lens.wait_for_records()
         self._tests = self._plain.steady
         if not self._tests:
             raise SystemExit(f"no test of {options.suite} passes")
@@ -238,6 +240,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--imports", action="store_true", help="compare with imports alone")
+    parser.add_argument("--idle", action="store_true", help="record each test in idle time")
     parser.add_argument(
         "--run", action="store_true", help="run the selected tests, so that records follow"
     )

@@ -6,11 +6,13 @@ They are apart, so that neither sees what the other writes.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Collection
@@ -26,8 +28,17 @@ FAILURES = 3
 # The command fails if a file can't be collected, and names it.
 UNCOLLECTED = "!"
 ERROR = re.compile(r"^pytest-lens: ([^:\n]+\.py):", re.MULTILINE)
+# After so many seconds without a new record, idle time has no test left: it begins after 20.
+QUIET = 60
 # Selects every test.
 EVERYTHING = "*"
+
+
+def count_of_records(path: Path) -> int:
+    """The number of tests in a file of records."""
+    with contextlib.closing(sqlite3.connect(path)) as records:
+        [(count,)] = records.execute("SELECT count(*) FROM tests")
+    return int(count)
 
 
 class CanNotRunError(Exception):
@@ -89,6 +100,15 @@ class Lens(Tree):
         for _ in range(2):
             self.run()
             self._commit()
+
+    def wait_for_records(self) -> None:
+        """Wait until idle time has recorded all that it records."""
+        recorded, since = -1, time.monotonic()
+        while time.monotonic() - since < QUIET:
+            time.sleep(1)
+            count = sum(map(count_of_records, (self.folder / "state").rglob("*.inputs")))
+            if count != recorded:
+                recorded, since = count, time.monotonic()
 
     def _commit(self) -> None:
         self._git("add", "-A")

@@ -191,6 +191,10 @@ pub(crate) const IDLE_RUN_GRACE: Duration = Duration::from_millis(100);
 /// The tests of one run that the engine makes for itself take about as long as this, by their last durations.
 pub(crate) const IDLE_RUN_LENGTH: Duration = Duration::from_secs(2);
 
+/// If a test in a process of its own takes so much longer than its last duration, its fixtures take long, and the next
+/// tests share a process.
+pub(crate) const IDLE_SETUP_LIMIT: Duration = Duration::from_millis(500);
+
 /// The longest time for such a run beyond the last durations of its tests: one that hangs holds up the others.
 pub(crate) const IDLE_RUN_LIMIT: Duration = Duration::from_secs(30);
 

@@ -154,7 +154,8 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    fn present(collected: Arc<CollectedSession>) -> Self {
+    /// A session that exists.
+    pub(crate) fn present(collected: Arc<CollectedSession>) -> Self {
         Found { collected, is_new: false, exclusive: ExclusiveSession::default(), start_ms: 0.0 }
     }
 }

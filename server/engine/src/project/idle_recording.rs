@@ -1,9 +1,12 @@
-//! A run that the engine makes for itself, to record what tests depend on (`impact.record: idle`).
+//! Runs that the engine makes for itself, to record what tests depend on (`impact.record: idle`).
 //!
-//! It is none of the user's: neither its outcomes nor its output are kept, and no client sees it. It runs tests whose
+//! They are none of the user's: neither their outcomes nor their output are kept, and no client sees them. They run tests whose
 //! shown outcome is a pass of the present code, and if such a test passes again, its inputs are recorded.
+//!
+//! Each has a process of its own, where it finds no results that other tests have left: it executes all that it depends
+//! on, and nothing that others do counts. Where fixtures of the whole session take long, the tests share a process.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::future::Future;
 use std::path::Path;
@@ -19,9 +22,10 @@ use tokio::time::Instant;
 
 use super::Project;
 use crate::clock::now_ms;
-use crate::model::recording::Recording;
+use crate::model::recording::{Recording, ReportedInputs};
 use crate::model::scope::Scope;
-use crate::processes::pool::Wanted;
+use crate::processes::collected_session::CollectedSession;
+use crate::processes::pool::{Found, Wanted};
 use crate::processes::worker_protocol::{Purpose, WorkerOptions};
 use crate::project::plan_run::{self, RunRequest, choose_in, filter_of};
 use crate::project::reach::Reach;
@@ -32,7 +36,7 @@ use crate::runs::handle::RunHandle;
 use crate::runs::plan::{RunKind, RunPlan};
 use crate::runs::run_ids::RunIds;
 use crate::runs::stop::StopLevel;
-use crate::timing::{IDLE_RUN_GRACE, IDLE_RUN_LENGTH, IDLE_RUN_LIMIT};
+use crate::timing::{IDLE_RUN_GRACE, IDLE_RUN_LENGTH, IDLE_RUN_LIMIT, IDLE_SETUP_LIMIT};
 
 /// The most tests of one such run.
 const MANY: usize = 50;
@@ -43,9 +47,10 @@ const SINCE: (u32, u32) = (3, 12);
 /// A driver's reports on such a run.
 #[derive(Default)]
 struct Reported {
-    recording: Recording,
-    /// By index of the test.
-    passed: HashMap<usize, bool>,
+    /// With the process.
+    inputs: Vec<(i32, ReportedInputs)>,
+    /// The indices of the tests that passed.
+    passed: HashSet<usize>,
 }
 
 impl Project {
@@ -71,20 +76,41 @@ impl Project {
         let mut wanted = pin!(wanted);
         let prepared = async {
             let tests = self.unrecorded(attempted).await;
-            let plan = if tests.is_empty() { None } else { self.plan_idle_run(run_ids, &tests).await };
-            (tests, plan)
+            let session = if tests.is_empty() { None } else { self.idle_session(&tests).await };
+            (tests, session)
         };
-        let (tests, plan) = tokio::select! {
+        let (tests, session) = tokio::select! {
             prepared = prepared => prepared,
             () = &mut wanted => return None,
         };
-        if let Some((plan, handle)) = plan {
-            let began_ms = now_ms();
-            let reported = self.drive_idle_run(&plan, &handle, wanted).await;
-            let temp = plan.temp.clone();
-            // Nobody waits for it.
-            std::thread::spawn(move || fs::remove_dir_all(temp));
-            self.store_inputs(&plan, began_ms, reported?, &tests).await;
+        if let Some(collected) = session {
+            let (began_ms, mut recording) = (now_ms(), Recording::default());
+            let ids: Vec<&Arc<str>> = tests.keys().collect();
+            let numbers: HashMap<&str, usize> = ids.iter().enumerate().map(|(number, id)| (&***id, number)).collect();
+            let mut passed: HashMap<usize, Arc<str>> = HashMap::new();
+            let (mut left, mut share) = (&*ids, 1);
+            while !left.is_empty() {
+                let (group, later) = left.split_at(share.min(left.len()));
+                left = later;
+                let Some((plan, handle)) = self.plan_idle_run(run_ids, &collected, group) else { continue };
+                let began = Instant::now();
+                let reported = self.drive_idle_run(&plan, &handle, wanted.as_mut()).await;
+                let temp = plan.temp.clone();
+                // Nobody waits for it.
+                std::thread::spawn(move || fs::remove_dir_all(temp));
+                let Reported { inputs, passed: in_group } = reported?;
+                let number = |index: usize| numbers.get(&*plan.node(index).id).copied();
+                for (pid, inputs) in inputs {
+                    if let Some(i) = number(inputs.i) {
+                        recording.add(pid, ReportedInputs { i, ..inputs });
+                    }
+                }
+                passed.extend(in_group.into_iter().filter_map(number).map(|number| (number, Arc::clone(ids[number]))));
+                if began.elapsed() > expected(&plan).saturating_add(IDLE_SETUP_LIMIT) {
+                    share = MANY;
+                }
+            }
+            self.store_inputs(&collected, began_ms, recording, passed, &tests).await;
         }
         let tried = tests.len();
         attempted.extend(tests);
@@ -121,35 +147,38 @@ impl Project {
         tokio::task::spawn_blocking(choose).await.unwrap_or_default()
     }
 
-    /// Plans the run of these tests, in a session of its own that records. `None` if there is no such session without
-    /// effects, or it has other tests.
-    async fn plan_idle_run(
-        self: &Arc<Self>,
-        run_ids: &RunIds,
-        tests: &HashMap<Arc<str>, u64>,
-    ) -> Option<(RunPlan, RunHandle)> {
-        let ids: Vec<String> = tests.keys().map(|id| id.to_string()).collect();
-        let scope = Scope::of_ids(ids.iter().map(String::as_str));
+    /// A session of its own for these tests, which records. `None` if there is none without effects.
+    async fn idle_session(self: &Arc<Self>, tests: &HashMap<Arc<str>, u64>) -> Option<Arc<CollectedSession>> {
         let found = self
             .pool
             .collect(Wanted {
-                scope: &scope,
+                scope: &Scope::of_ids(tests.keys().map(|id| &**id)),
                 options: &WorkerOptions { record: true, idle: true, ..self.options(&[]) },
                 settings: &self.state.pytest.load_full(),
                 limit: self.collect_limit(),
                 purpose: Purpose::Unasked,
                 requested: Instant::now(),
             })
-            .await
-            .ok()
-            .filter(|found| found.collected.is_shared())?;
+            .await;
+        found.ok().map(|found| found.collected).filter(|collected| collected.is_shared())
+    }
+
+    /// Plans the run of these tests in one process. `None` if the session has other tests.
+    fn plan_idle_run(
+        &self,
+        run_ids: &RunIds,
+        collected: &Arc<CollectedSession>,
+        ids: &[&Arc<str>],
+    ) -> Option<(RunPlan, RunHandle)> {
+        let ids = ids.iter().map(|id| id.to_string()).collect();
         let options = RunOptions { source: Some(Source::Editor.to_string()), ..RunOptions::default() };
         let request = RunRequest::new(ids, Some(1), None, Some(options), false);
+        let found = Found::present(Arc::clone(collected));
         let chosen = choose_in(self, found, false, &request, &filter_of(&request).ok()?).ok()?;
         let handle = RunHandle::new(run_ids.next().0, LogsIteratorOption::default(), "");
         let plan = plan_run::plan(self, run_ids, &request, &handle, chosen, RunKind::Forked, None).ok()?;
         let rerun = Policy { enabled: false, ..plan.rerun };
-        Some((RunPlan { rerun, may_take_session: true, ..plan }, handle))
+        Some((RunPlan { rerun, may_take_session: false, ..plan }, handle))
     }
 
     /// Drives the run to its end. `None` if the engine is `wanted` before.
@@ -162,37 +191,36 @@ impl Project {
         let reported = Mutex::new(Reported::default());
         let tell = |event| reported.lock().unwrap_or_else(PoisonError::into_inner).add(event);
         let driving = crate::runs::driver::drive(&self.pool, plan, handle.stop_tx.subscribe(), tell);
-        let is_wanted = until_wanted(driving, handle, limit_of(plan), wanted).await;
+        let is_wanted = until_wanted(driving, handle, IDLE_RUN_LIMIT.saturating_add(expected(plan)), wanted).await;
         (!is_wanted).then(|| reported.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Records the inputs of the tests that passed, if their outcomes are still those of the present code.
+    /// Records the inputs of the tests that passed, if their outcomes are still those of the present code. `passed`: by
+    /// their numbers in the recording.
     async fn store_inputs(
         self: &Arc<Self>,
-        plan: &RunPlan,
+        collected: &Arc<CollectedSession>,
         began_ms: u64,
-        reported: Reported,
+        recording: Recording,
+        mut passed: HashMap<usize, Arc<str>>,
         tests: &HashMap<Arc<str>, u64>,
     ) {
         let present = self.present_passes().await;
-        let id = |index: usize| Arc::clone(&plan.node(index).id);
-        let passed = reported.passed.iter().filter(|(_, passed)| **passed).map(|(index, _)| (*index, id(*index)));
-        let passed: HashMap<usize, Arc<str>> =
-            passed.filter(|(_, id)| tests.contains_key(id) && tests.get(id) == present.get(id)).collect();
-        let (project, collected) = (Arc::clone(self), Arc::clone(&plan.collected));
+        passed.retain(|_, id| tests.get(id) == present.get(id));
+        let (project, collected) = (Arc::clone(self), Arc::clone(collected));
         let write = move || {
             let surroundings = Surroundings::of(&project, &collected.base);
             let during = During { read: collected.snapshot().into(), began_ms };
-            test_records::write(&project.state, surroundings, during, reported.recording.finish(), &passed);
+            test_records::write(&project.state, surroundings, during, recording.finish(), &passed);
         };
         drop(tokio::task::spawn_blocking(write).await);
     }
 }
 
-/// The longest time for the run.
-fn limit_of(plan: &RunPlan) -> Duration {
-    let expected = plan.durations.iter().flatten().sum::<f64>() / 1000.0;
-    IDLE_RUN_LIMIT.saturating_add(Duration::try_from_secs_f64(expected).unwrap_or_default())
+/// The time that the run takes by the last durations of its tests.
+fn expected(plan: &RunPlan) -> Duration {
+    let seconds = plan.durations.iter().flatten().sum::<f64>() / 1000.0;
+    Duration::try_from_secs_f64(seconds).unwrap_or_default()
 }
 
 /// Drives a run to its end, which comes early if the engine is `wanted`, or the time is up. Returns whether it is wanted.
@@ -222,9 +250,9 @@ async fn until_wanted(
 impl Reported {
     fn add(&mut self, event: DriverEvent) {
         match event {
-            DriverEvent::Inputs(pid, inputs) => self.recording.add(pid, inputs),
-            DriverEvent::Outcome(index, outcome) => {
-                self.passed.insert(index, outcome.outcome.parse() == Ok(Outcome::Passed));
+            DriverEvent::Inputs(pid, inputs) => self.inputs.push((pid, inputs)),
+            DriverEvent::Outcome(index, outcome) if outcome.outcome.parse() == Ok(Outcome::Passed) => {
+                self.passed.insert(index);
             }
             _ => {}
         }

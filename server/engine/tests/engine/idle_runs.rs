@@ -103,6 +103,62 @@ async fn idle_time_records_what_the_last_passes_depend_on_and_nobody_sees_it() {
     lab.close().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_of_idle_time_has_nothing_that_only_other_tests_did() {
+    let Some(python) = recording_python() else { return };
+    let core = "import functools\n\
+        def made(kind): return one() if kind == 1 else two()\n\
+        def one(): return 1\n\
+        def two(): return 2\n\
+        def part(): return 3\n\
+        @functools.cache\n\
+        def kept(): return part()\n";
+    let tests = "
+        import core
+        def test_one():
+            assert core.made(1) and core.kept()
+        def test_two():
+            assert core.made(2) and core.kept()
+    ";
+    let files = [("core.py", core), ("test_a.py", tests)];
+    let lab = Lab::resting_on(&python, &files, json!({ "impact": { "record": "idle" } })).await;
+    lab.collect().await;
+    lab.run(Order::all()).await;
+    seen("the records", || records(&lab)).await;
+    lab.project.write("core.py", &core.replace("return 2", "return 4"));
+    assert_eq!(explained(&lab, "core.py").await, ["test_one: no", "test_two: function core.py::two"]);
+    lab.project.write("core.py", &core.replace("return 3", "return 4"));
+    let kept = ["test_one: function core.py::part", "test_two: function core.py::part"];
+    assert_eq!(explained(&lab, "core.py").await, kept);
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tests_share_a_process_in_idle_time_where_their_fixtures_take_long() {
+    let Some(python) = recording_python() else { return };
+    let notes = Notes::new();
+    let tests = "
+        import os, pytest, time
+        @pytest.fixture(scope='session')
+        def slow():
+            with open(os.environ['NOTES'] + 'slow', 'a') as file:
+                file.write('set up\\n')
+            time.sleep(1)
+        @pytest.mark.parametrize('case', range(5))
+        def test(slow, case):
+            with open(os.environ['NOTES'] + 'test', 'a') as file:
+                file.write('ran\\n')
+    ";
+    let lab = Lab::resting_on(&python, &[("test_a.py", tests)], settings(&notes.prefix, &json!({}))).await;
+    lab.collect().await;
+    lab.run(Order::all()).await;
+    seen("the records", || records(&lab)).await;
+    assert_eq!(notes.times("test"), 10);
+    let alone = notes.times("slow") - 2;
+    assert!((1..=2).contains(&alone), "the last duration of one test has this time, too: {alone}");
+    lab.close().await;
+}
+
 /// Waits until the record of a test says this of a change of the module.
 async fn seen_record(lab: &Lab, wanted: &str) {
     crate::common::in_time(wanted, async {
