@@ -116,8 +116,10 @@ class Soak:
     def collect(self) -> None:
         """Everything is collected again."""
         answer = self.lab.expect("collection_complete", "collect", force=True)
-        if answer.get("node_count") != len(self.lab.suite.expected([])):
-            raise WrongError(f"collected: {answer}")
+        expected = set(self.lab.suite.expected([]))
+        if answer.get("node_count") != len(expected):
+            listed = set(self.lab.expect("test_list", "list")["node_ids"])
+            raise WrongError(f"collected: {answer} of {len(expected)}; {listed ^ expected}")
 
     def visit(self) -> None:
         """A client comes and goes without a word."""

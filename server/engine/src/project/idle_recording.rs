@@ -17,7 +17,7 @@ use std::time::Duration;
 use pytest_lens_history::Source;
 use pytest_lens_plan::outcome::Outcome;
 use pytest_lens_plan::rerun::Policy;
-use pytest_lens_protocol::{ImpactRecord, LogsIteratorOption, RunOptions};
+use pytest_lens_protocol::{ImpactRecord, LogsIteratorOption, NodeId, RunOptions};
 use tokio::time::Instant;
 
 use super::Project;
@@ -60,7 +60,7 @@ impl Project {
         // A resident's fixtures may hold what another session would need.
         settings.impact.record == ImpactRecord::Idle
             && !settings.fixture_reuse.enabled
-            && self.pool.newest_session().is_some_and(|session| session.is_shared())
+            && self.pool.newest_session().is_some()
             && self.pool.ready().is_some_and(|ready| can_record(&ready.python))
             && untrusted::around(state_dir, &self.state.root).is_none()
     }
@@ -75,8 +75,13 @@ impl Project {
     ) -> Option<usize> {
         let mut wanted = pin!(wanted);
         let prepared = async {
-            let tests = self.unrecorded(attempted).await;
-            let session = if tests.is_empty() { None } else { self.idle_session(&tests).await };
+            let mut tests = self.unrecorded(attempted).await;
+            let mut session = self.idle_session(&tests).await;
+            if session.is_none() {
+                // The collection of one of the files is not to be shared.
+                keep_one_file(&mut tests);
+                session = self.idle_session(&tests).await;
+            }
             (tests, session)
         };
         let (tests, session) = tokio::select! {
@@ -147,8 +152,12 @@ impl Project {
         tokio::task::spawn_blocking(choose).await.unwrap_or_default()
     }
 
-    /// A session of its own for these tests, which records. `None` if there is none without effects.
+    /// A session of its own for these tests, which records, and off which processes can be forked. `None` if there is none
+    /// without effects.
     async fn idle_session(self: &Arc<Self>, tests: &HashMap<Arc<str>, u64>) -> Option<Arc<CollectedSession>> {
+        if tests.is_empty() {
+            return None;
+        }
         let found = self
             .pool
             .collect(Wanted {
@@ -215,6 +224,12 @@ impl Project {
         };
         drop(tokio::task::spawn_blocking(write).await);
     }
+}
+
+/// Leaves the tests of the first file.
+fn keep_one_file(tests: &mut HashMap<Arc<str>, u64>) {
+    let first = tests.keys().map(|id| NodeId::new(id).file().to_owned()).min();
+    tests.retain(|id, _| first.as_deref() == Some(NodeId::new(id).file()));
 }
 
 /// The time that the run takes by the last durations of its tests.

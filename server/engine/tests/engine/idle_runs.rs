@@ -120,7 +120,9 @@ async fn a_record_of_idle_time_has_nothing_that_only_other_tests_did() {
         def test_two():
             assert core.made(2) and core.kept()
     ";
-    let files = [("core.py", core), ("test_a.py", tests)];
+    // The collection of one file can't be shared, and no process be forked off it.
+    let random = "import random\nVALUE = random.random()\ndef test_random(): pass\n";
+    let files = [("core.py", core), ("test_a.py", tests), ("test_0.py", random)];
     let lab = Lab::resting_on(&python, &files, json!({ "impact": { "record": "idle" } })).await;
     lab.collect().await;
     lab.run(Order::all()).await;
