@@ -94,9 +94,15 @@ pub(super) async fn prepare(
     }
     let cluster = project.wanted_cluster(&request)?;
     let purpose = project.purpose_of(request.options.run_disabled || coverage.is_some() || cluster.is_some());
-    let mut chosen = choose(project, &request, &SessionOverrides::default(), purpose).await?;
+    let is_exact = coverage.is_some();
+    let usual = SessionOverrides { is_exact, ..SessionOverrides::default() };
+    let mut chosen = choose(project, &request, &usual, purpose).await?;
     let kind = plan_run::kind(project, &request, &chosen.collected, coverage, is_command, cluster.is_some());
     let (run_ids, handle) = (&shared.run_ids, handle(shared, path));
+    // Reports list what can't be collected, and pytest-cov measures imports.
+    if kind.makes_reports() && chosen.collected.is_shared() && chosen.collected.scope != request.scope(project) {
+        chosen = choose(project, &request, &SessionOverrides { is_exact: true, ..usual.clone() }, purpose).await?;
+    }
     if !kind.suits(&chosen.collected.options) {
         // The session that runs the tests prints all again.
         project.pool.launcher.relays.flush().await;
@@ -112,7 +118,7 @@ pub(super) async fn prepare(
     let mut remote = project.remote_run(cluster.clone(), &request, &kind, &chosen.collected).await?;
     if remote.is_some() && !has_present_code(&chosen.collected).await {
         // The snapshot is newer than the collection in which the tests were selected.
-        chosen = choose(project, &request, &SessionOverrides::default(), purpose).await?;
+        chosen = choose(project, &request, &usual, purpose).await?;
         remote = project.remote_run(cluster, &request, &kind, &chosen.collected).await?;
     }
     let plan = plan(project, run_ids, &request, &handle, chosen, kind, remote)?;

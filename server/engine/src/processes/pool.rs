@@ -113,12 +113,14 @@ pub(crate) struct SessionOverrides {
     pub coverage: Option<Measure>,
     /// Measure where the time goes.
     pub timings: bool,
+    /// It collects its scope and no other files: importing these leaves traces in what it measures or reports.
+    pub is_exact: bool,
 }
 
 impl SessionOverrides {
     /// The options of the session, based on those of others.
     pub(crate) fn applied_to(self, options: WorkerOptions) -> WorkerOptions {
-        let SessionOverrides { run_disabled, reports, appends, worker, coverage, timings } = self;
+        let SessionOverrides { run_disabled, reports, appends, worker, coverage, timings, is_exact: _ } = self;
         let timings = timings || options.timings;
         WorkerOptions { run_disabled, reports, appends, no_cov: !reports, worker, coverage, timings, ..options }
     }

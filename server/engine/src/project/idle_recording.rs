@@ -162,6 +162,7 @@ impl Project {
             .pool
             .collect(Wanted {
                 scope: &Scope::of_ids(tests.keys().map(|id| &**id)),
+                is_exact: true,
                 options: &WorkerOptions { record: true, idle: true, ..self.options(&[]) },
                 settings: &self.state.pytest.load_full(),
                 limit: self.collect_limit(),

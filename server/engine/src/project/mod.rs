@@ -354,7 +354,8 @@ impl Project {
         self.renew_interpreter(false).await;
         let options = overrides.clone().applied_to(self.options(arguments));
         let (settings, limit) = (&self.state.pytest.load_full(), self.collect_limit());
-        let wanted = Wanted { scope, options: &options, settings, limit, purpose, requested: Instant::now() };
+        let (is_exact, requested) = (overrides.is_exact, Instant::now());
+        let wanted = Wanted { scope, is_exact, options: &options, settings, limit, purpose, requested };
         let mut found = self.pool.session_for(wanted).await;
         // There may be a new environment that only the project manager knows.
         if matches!(found, Err(FailedCollection { failure: CollectFailure::Unreachable(_), .. }))
@@ -383,8 +384,8 @@ impl Project {
         self.renew_interpreter(true).await;
         self.pool.start_anew();
         let (options, settings) = (&self.options(&[]), &self.state.pytest.load_full());
-        let wanted =
-            Wanted { scope, options, settings, limit: self.collect_limit(), purpose, requested: Instant::now() };
+        let (limit, requested) = (self.collect_limit(), Instant::now());
+        let wanted = Wanted { scope, is_exact: true, options, settings, limit, purpose, requested };
         let found = self.pool.collect(wanted).await;
         self.record_collection(scope, found, true).await
     }

@@ -74,6 +74,11 @@ impl RunRequest {
         self.node_ids.iter().map(|id| own_id(&project.state.root, id)).collect()
     }
 
+    /// The files that it is about.
+    pub(crate) fn scope(&self, project: &Project) -> Scope {
+        Scope::of_ids(self.ids(project).iter().map(String::as_str))
+    }
+
     /// The request in terms of pytest's command line.
     pub(crate) fn asked(&self, project: &Project) -> RequestedTests {
         let RunOptions { keyword, marker, .. } = &self.options;
@@ -115,11 +120,10 @@ pub(crate) async fn choose(
     purpose: Purpose,
 ) -> Result<Chosen, Refusal> {
     let filter = filter_of(request)?;
-    let ids = request.ids(project);
-    for id in &ids {
+    for id in &request.ids(project) {
         project.state.check_file(&format!("{id:?}"), NodeId::new(id).file()).map_err(invalid)?;
     }
-    let scope = Scope::of_ids(ids.iter().map(String::as_str));
+    let scope = request.scope(project);
     let begun = Instant::now();
     let overrides = SessionOverrides { timings: request.options.timings, ..overrides.clone() };
     let (found, is_filtered) = collect_for(project, request, &scope, &overrides, purpose).await?;
@@ -163,7 +167,7 @@ pub(crate) fn choose_in(
     let ids = request.ids(project);
     let Found { collected, exclusive, is_new, .. } = found;
     let no_filter = Filter::default();
-    let (scope, exclusive) = (Scope::of_ids(ids.iter().map(String::as_str)), Arc::new(exclusive));
+    let (scope, exclusive) = (request.scope(project), Arc::new(exclusive));
     let chosen = if is_filtered && !collected.tests.knows_deselected() {
         // A test that pytest has deselected is not unknown.
         let here: Vec<_> =

@@ -237,7 +237,7 @@ async fn run_suite(run_ids: Arc<RunIds>, project: Arc<Project>, suite: RunHandle
         Err(refusal) => return suite.suite_log.fail(internal(refusal)),
     };
     let planning = async {
-        let usual = SessionOverrides::default();
+        let usual = SessionOverrides { is_exact: coverage.is_some(), ..SessionOverrides::default() };
         let mut prepared = prepare(&project, &test_url, &arguments, &filters, &usual, purpose).await?;
         let kind = plan_run::kind(&project, &request, &prepared.collected, coverage, false, cluster.is_some());
         if !kind.suits(&prepared.collected.options) && !prepared.collected.is_shared() {

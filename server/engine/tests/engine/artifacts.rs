@@ -272,6 +272,26 @@ async fn an_editors_coverage_run_names_its_data_at_its_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_part_measures_no_imports_of_other_files() {
+    let lab = Lab::open(&[MEASURED[0], MEASURED[1], ("other.py", "x = 1\n"), ("test_b.py", "import other\n")]).await;
+    lab.collect().await;
+    let ran = lab.run(Order::of(&["test_a.py"]).with(|options| options.coverage = true)).await;
+    let suite = lab.build(vec![suite("test_a.py", |set| set.arguments = Some(vec!["--cov".into()]))]).await;
+    let told = lab.told(&suite.suites[0]).await;
+    let [Artifact::DebugData { iterator_id }] = &told.suite_artifacts()[..] else { panic!("{told:?}") };
+    for iterator_id in [iterator_id, &ran.end.debug_data.unwrap()] {
+        let files = debug_data(&lab, iterator_id).await;
+        let report: Value = serde_json::from_slice(&files["coverage.json"]).unwrap();
+        assert_eq!(report["files"]["lib.py"]["missing_lines"], serde_json::json!([7]));
+        for file in ["other.py", "test_b.py"] {
+            let executed = &report["files"][file]["executed_lines"];
+            assert!(executed.as_array().is_none_or(Vec::is_empty), "{file}: {executed}");
+        }
+    }
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_coverage_it_says_what_to_install() {
     let block = "import sys\nclass Block:\n    def find_spec(self, name, path=None, target=None):\n        \
                  if name.split('.')[0] == 'coverage': raise ModuleNotFoundError(name)\nsys.meta_path.insert(0, Block())\n";

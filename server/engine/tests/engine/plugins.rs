@@ -70,6 +70,24 @@ async fn p9_reports_and_gates_of_the_projects_options_are_those_of_one_session()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_report_of_a_part_has_no_errors_of_other_files() {
+    let lab = Lab::open(&[
+        ("pytest.ini", "[pytest]\naddopts = --junitxml=report.xml\n"),
+        ("test_a.py", "def test_one(): pass\n"),
+        ("test_b.py", "import nowhere\n"),
+        ("c/test_c.py", "def test_c(): pass\n"),
+    ])
+    .await;
+    lab.collect().await;
+    for parts in [&["test_a.py"][..], &["c", "test_a.py::test_one"]] {
+        assert_eq!(lab.run(Order::of(parts)).await.end.status, RunEndStatus::Passed);
+        let report = std::fs::read_to_string(lab.project.root.join("report.xml")).unwrap();
+        assert_eq!((report.matches("<testcase").count(), report.contains("nowhere")), (parts.len(), false), "{report}");
+    }
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn b3_where_pytest_refuses_a_parts_arguments_the_whole_is_collected() {
     let lab = Lab::open(&[
         ("pytest.ini", "[pytest]\naddopts = --env=ci\n"),

@@ -20,6 +20,8 @@ use tokio::time::Instant;
 #[derive(Clone, Copy)]
 pub(crate) struct Wanted<'a> {
     pub scope: &'a Scope,
+    /// A session of more files does not do.
+    pub is_exact: bool,
     pub options: &'a WorkerOptions,
     /// pytest's settings for the project.
     pub settings: &'a Arc<PytestSettings>,
@@ -67,6 +69,7 @@ impl Pool {
     async fn present(&self, wanted: Wanted<'_>) -> Option<Arc<CollectedSession>> {
         let suits = |collected: &&Arc<CollectedSession>| {
             collected.serves(wanted.scope, wanted.options)
+                && (!wanted.is_exact || collected.scope == *wanted.scope)
                 && (wanted.purpose != Purpose::Run || collected.is_shared())
                 && !self.left_out_alone(collected, wanted)
         };
@@ -188,7 +191,7 @@ impl Pool {
     }
 
     async fn collect_once(&self, wanted: Wanted<'_>, left_out: Option<&LeftOut>) -> Result<Found, CollectFailure> {
-        let Wanted { scope, options, settings, limit, purpose, requested } = wanted;
+        let Wanted { scope, options, settings, limit, purpose, requested, is_exact: _ } = wanted;
         if purpose == Purpose::Unasked {
             self.check_on_demand().await?;
         } else {
