@@ -28,6 +28,17 @@ def test_every_shard_has_the_files_that_cannot_be_collected(world: World, tmp_pa
         assert run(world, project, *words, "--ignore=test_broken.py").status == 0
         assert run(world, project, *words, "test_0.py", "test_1.py").status == 0
         assert run(world, project, *words, "-k", "test").status == 2
+        told = lens(world, "shard", shard, cwd=project.root)
+        error = "test_broken.py:1: ModuleNotFoundError: No module named 'no_such_module'"
+        assert (told.status, told.err) == (2, f"pytest-lens: {error}\n"), told
+        assert told.lines[-1] == "test_broken.py", told
+        # The same tests again, and errors, but no run.
+        listed = run(world, project, *words, "--collect-only")
+        assert (listed.status, listed.lines, listed.err) == (2, told.lines[:-1], told.err)
+    told = lens(world, "shard", "2", cwd=project.root)
+    assert (told.status, "3 tests by" in told.out, error in told.err) == (2, True, True), told
+    told = run(world, project, "--shard", "2/2", "--co", "-k", "test_nowhere", "test_0.py")
+    assert (told.status, "shard 2/2 of the selected tests is empty" in told.err) == (5, True), told
 
 
 def test_shards_one_after_another_are_all_tests_once(world: World, tmp_path: Path) -> None:

@@ -1,12 +1,12 @@
 //! `pytest-lens list`: the tests, as pytest collects them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
 use pytest_lens_engine::Connect;
-use pytest_lens_protocol::{NodeId, Request, Response, Settings, TestNodeInfo};
+use pytest_lens_protocol::{CollectError, NodeId, Request, Response, Settings, TestNodeInfo};
 
 use crate::engine::client::Client;
 use crate::engine::inventory::{chosen, inventory};
@@ -68,15 +68,31 @@ pub(crate) async fn of_run(
         failed = narrow::previously_failed(&client, root, &named, &options.passed, options.last_failed).await?;
     }
     let wanted = if failed.is_empty() { wanted } else { Wanted { selectors: &failed, ..wanted } };
-    let Some(base) = &options.affected else { return listed(&client, root, wanted, out).await };
-    let narrowed =
-        affected::narrow(&client, root, selectors::node_ids(root, wanted.selectors)?, base, &options.passed).await?;
-    if narrowed.is_nothing {
-        // If standard error is closed, nobody reads it.
-        let _ = writeln!(std::io::stderr(), "pytest-lens: {}", narrowed.left_out);
-        return Ok(exit::OK);
+    if options.affected.is_none() && options.shard.is_none() {
+        return listed(&client, root, wanted, out).await;
     }
-    listed(&client, root, Wanted { selectors: &narrowed.node_ids, ..wanted }, out).await
+    let mut left = selectors::node_ids(root, wanted.selectors)?;
+    if let Some(base) = &options.affected {
+        let narrowed = affected::narrow(&client, root, left, base, &options.passed).await?;
+        if narrowed.is_nothing {
+            return Ok(nothing(&narrowed.left_out, exit::OK));
+        }
+        left = narrowed.node_ids;
+    }
+    if let Some(shard) = options.shard {
+        left = narrow::shard_of(&client, root, left, shard, options).await?;
+        if left.is_empty() {
+            return Ok(nothing(&narrow::empty_shard(shard), exit::NO_TESTS));
+        }
+    }
+    listed(&client, root, Wanted { selectors: &left, ..wanted }, out).await
+}
+
+/// Says why there is nothing to list.
+fn nothing(why: &str, status: i32) -> i32 {
+    // If standard error is closed, nobody reads it.
+    let _ = writeln!(std::io::stderr(), "pytest-lens: {why}");
+    status
 }
 
 /// `pytest-lens run --affected --explain`: says why a test would run or not.
@@ -112,9 +128,10 @@ async fn listed(client: &Client, root: &Path, options: Wanted<'_>, out: &mut dyn
     };
     let named = selectors::node_ids(root, options.selectors)?;
     let mut nodes = inventory(client).await?;
-    for id in &named {
+    let known: HashSet<&str> = nodes.iter().map(|node| &*node.node_id).collect();
+    for id in named.iter().filter(|id| id.contains("::") && !known.contains(id.as_str())) {
         let any = nodes.iter().any(|node| selectors::covers(id, &node.node_id));
-        if !any && id.contains("::") && errors.is_empty() {
+        if !any && errors.is_empty() {
             let nearest = selectors::nearest_test(id, nodes.iter().map(|node| &*node.node_id));
             return Err(Failure::usage(format!(
                 "there is no test `{id}`{}",
@@ -123,7 +140,8 @@ async fn listed(client: &Client, root: &Path, options: Wanted<'_>, out: &mut dyn
         }
     }
     if !named.is_empty() {
-        nodes.retain(|node| named.iter().any(|id| selectors::covers(id, &node.node_id)));
+        let named: HashSet<&str> = named.iter().map(|id| id.trim_end_matches('/')).collect();
+        nodes.retain(|node| affected::is_covered(&named, &node.node_id));
     }
     // A file that is named is collected in spite of options.
     let is_named = |path: &str| named.iter().any(|id| NodeId::new(id).file() == path);
@@ -143,13 +161,19 @@ async fn listed(client: &Client, root: &Path, options: Wanted<'_>, out: &mut dyn
             let _ = writeln!(stderr, "pytest-lens: {}", selectors::no_tests_in(path));
         }
     }
-    for error in &errors {
+    say_errors(&errors, root);
+    Ok(status(errors.is_empty(), nodes.is_empty()))
+}
+
+/// Says on standard error which files can't be collected, and why.
+pub(super) fn say_errors(errors: &[CollectError], root: &Path) {
+    let mut stderr = std::io::stderr();
+    for error in errors {
         let message = error.message.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim();
         let path = path_of_uri(&error.uri, root);
         // If standard error is closed, the exit status still says it.
         let _ = writeln!(stderr, "pytest-lens: {path}:{}: {message}", error.range.start.line + 1);
     }
-    Ok(status(errors.is_empty(), nodes.is_empty()))
 }
 
 /// pytest's exit status for a collection.

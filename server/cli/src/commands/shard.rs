@@ -12,12 +12,13 @@ use crate::commands::list;
 use crate::engine::client::Client;
 use crate::engine::inventory::inventory;
 use crate::engine::shards;
-use crate::failure::{Failure, exit};
+use crate::failure::Failure;
 use crate::options::arguments::Shard;
 use crate::options::values::Shards;
+use crate::run::affected;
 use crate::style::{Paint, Style};
 
-/// Prints the figures of a distribution, or one shard's tests.
+/// Prints the figures of a distribution, or one shard's tests. Files that can't be collected go to standard error.
 pub(crate) async fn shard(
     connect: Arc<dyn Connect>,
     root: &Path,
@@ -27,7 +28,7 @@ pub(crate) async fn shard(
 ) -> Result<i32, Failure> {
     let client = Client::open(&*connect, root, None).await?;
     match options.shards {
-        Shards::All(total) => figures(&client, total, options, out, style).await,
+        Shards::All(total) => figures(&client, total, options, out, style).await?,
         Shards::One(index, total) => {
             let own = shards::tests(&client, Vec::new(), (index, total), &options.strategy.name).await?;
             if options.json {
@@ -36,13 +37,16 @@ pub(crate) async fn shard(
                 nodes.retain(|node| own.contains(&node.node_id));
                 list::print(&nodes, true, out)?;
             } else {
-                for id in own {
+                // Nobody knows the tests of a file that can't be collected, so each shard has it, as in a run.
+                for id in own.into_iter().chain(affected::broken(&client, root).await?) {
                     writeln!(out, "{id}")?;
                 }
             }
-            Ok(exit::OK)
         }
     }
+    let errors = client.collect_errors().await?;
+    list::say_errors(&errors, root);
+    Ok(list::status(errors.is_empty(), false))
 }
 
 async fn figures(
@@ -51,7 +55,7 @@ async fn figures(
     options: &Shard,
     out: &mut dyn Write,
     style: Style,
-) -> Result<i32, Failure> {
+) -> Result<(), Failure> {
     let request = Request::GetShardInfo {
         context_id: client.context_id.clone(),
         node_ids: Vec::new(),
@@ -65,7 +69,7 @@ async fn figures(
             told.remove("type");
         }
         writeln!(out, "{told}")?;
-        return Ok(exit::OK);
+        return Ok(());
     }
     let Response::ShardInfo {
         strategy,
@@ -96,7 +100,7 @@ async fn figures(
          takes {duration_imbalance_percent:.1}% longer than the mean",
         seconds(estimated_wall_time_ms)
     )?;
-    Ok(exit::OK)
+    Ok(())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "no test takes so long")]

@@ -207,11 +207,13 @@ mod tests {
             "pytest-lens run --shard 4/3",
             "pytest-lens run --shard 1/0",
             "pytest-lens run --shard 2",
+            "pytest-lens run --shard +1/3",
             "pytest-lens run --strategy best",
             "pytest-lens run --reruns -1",
             "pytest-lens shard",
             "pytest-lens shard 0",
             "pytest-lens shard 1/x",
+            "pytest-lens shard +3",
             "pytest-lens daemon --idle-timeout soon",
             "pytest-lens daemon --idle-timeout -1",
         ];
@@ -257,6 +259,8 @@ mod tests {
             invalid value '1/0' for '--shard <I/N>': at least one shard is needed; see `pytest-lens run --help`
         pytest-lens run --shard 2
             invalid value '2' for '--shard <I/N>': shards are named as I/N, the first of three as 1/3; see `pytest-lens run --help`
+        pytest-lens run --shard +1/3
+            invalid value '+1/3' for '--shard <I/N>': shards are named as I/N, the first of three as 1/3; see `pytest-lens run --help`
         pytest-lens run --strategy best
             invalid value 'best' for '--strategy <STRATEGY>'; choose one of hash, round_robin, duration_balanced; see `pytest-lens run --help`
         pytest-lens run --reruns -1
@@ -267,6 +271,8 @@ mod tests {
             invalid value '0' for '<N or I/N>': at least one shard is needed; see `pytest-lens shard --help`
         pytest-lens shard 1/x
             invalid value '1/x' for '<N or I/N>': shards are named as I/N, the first of three as 1/3; see `pytest-lens shard --help`
+        pytest-lens shard +3
+            invalid value '+3' for '<N or I/N>': shards are named as I/N, the first of three as 1/3; see `pytest-lens shard --help`
         pytest-lens daemon --idle-timeout soon
             invalid value 'soon' for '--idle-timeout <SECONDS>': a number of seconds is needed; see `pytest-lens daemon --help`
         pytest-lens daemon --idle-timeout -1

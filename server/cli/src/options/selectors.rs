@@ -89,7 +89,7 @@ fn around(here: &Path, above: &Path, selectors: &mut Vec<String>) -> PathBuf {
 }
 
 /// The root among node ids.
-const ROOT: &str = ".";
+pub(crate) const ROOT: &str = ".";
 
 /// The node ids that the selectors name; empty = all.
 pub(crate) fn node_ids(root: &Path, selectors: &[String]) -> Result<Vec<String>, Failure> {

@@ -113,15 +113,20 @@ pub(super) fn least_seconds(text: &str) -> Result<Duration, String> {
 }
 
 pub(super) fn shards(text: &str) -> Result<Shards, String> {
-    match text.parse() {
-        Ok(0) => Err("at least one shard is needed".to_owned()),
-        Ok(count) => Ok(Shards::All(count)),
-        Err(_) => shard_of(text).map(|(index, count)| Shards::One(index, count)),
+    match unsigned(text) {
+        Some(0) => Err("at least one shard is needed".to_owned()),
+        Some(count) => Ok(Shards::All(count)),
+        None => shard_of(text).map(|(index, count)| Shards::One(index, count)),
     }
 }
 
+/// A number without a sign, which Rust's parser takes.
+fn unsigned(digits: &str) -> Option<u32> {
+    digits.parse().ok().filter(|_| !digits.starts_with('+'))
+}
+
 pub(super) fn shard_of(text: &str) -> Result<(u32, u32), String> {
-    let parsed = text.split_once('/').and_then(|(index, count)| Some((index.parse().ok()?, count.parse().ok()?)));
+    let parsed = text.split_once('/').and_then(|(index, total)| Some((unsigned(index)?, unsigned(total)?)));
     match parsed {
         Some((_, 0)) => Err("at least one shard is needed".to_owned()),
         Some((index, count)) if index == 0 || index > count => {

@@ -282,9 +282,9 @@ pub(crate) fn left(
 }
 
 /// Whether one of these ids covers a test: itself, its function, class, file or folder.
-fn is_covered(ids: &HashSet<&str>, test: &str) -> bool {
+pub(crate) fn is_covered(ids: &HashSet<&str>, test: &str) -> bool {
     let ends = test.match_indices(['/', '[', ':']).map(|(end, _)| end);
-    ends.chain([test.len()]).any(|end| ids.contains(&test[..end]))
+    ids.contains(selectors::ROOT) || ends.chain([test.len()]).any(|end| ids.contains(&test[..end]))
 }
 
 /// The selected tests that these ids leave out.

@@ -112,6 +112,11 @@ pub(crate) async fn clear(client: &Client) -> Result<(), Failure> {
     }
 }
 
+/// Why a shard has nothing to run.
+pub(crate) fn empty_shard((index, total): (u32, u32)) -> String {
+    format!("shard {index}/{total} of the selected tests is empty")
+}
+
 /// One shard of the tests that the ids and expressions select, as if there were no others. Files that can't be collected
 /// are in each: nobody knows their tests.
 pub(crate) async fn shard_of(

@@ -7,7 +7,7 @@ use pytest_lens_protocol::{ErrorCode, Request, Response, RunOptions, SessionExit
 
 use super::affected;
 use super::narrow::{
-    ATTEMPTS, clear, continues_last, failed_elsewhere, has_gone, is_stepwise, previously_failed, shard_of,
+    ATTEMPTS, clear, continues_last, empty_shard, failed_elsewhere, has_gone, is_stepwise, previously_failed, shard_of,
 };
 use super::order;
 use crate::engine::client::{Client, Log};
@@ -114,9 +114,7 @@ async fn start_once(
     if let Some(shard) = options.shard {
         node_ids = shard_of(&client, root, node_ids, shard, options).await?;
         if node_ids.is_empty() {
-            let (index, total) = shard;
-            let why = format!("shard {index}/{total} of the selected tests is empty");
-            return Ok(Started::Empty { why, status: exit::NO_TESTS });
+            return Ok(Started::Empty { why: empty_shard(shard), status: exit::NO_TESTS });
         }
     }
     let (first, failed) = order::first(&client, root, options).await?;
