@@ -86,9 +86,17 @@ def test_a_save_runs_what_it_affects(world: World, project: Project) -> None:
         (project.root / "tests/new/test_moved.py").unlink()
         terminal.expect(r"^tests/new/test_moved\.py changed: no test depends on it$")
         terminal.expect(READY)
+        # While nothing can be collected, nobody knows whether pytest takes a new file.
+        project.write("pytest.ini", "[pytest]\npythonpath = .\naddopts = --unheard-of\n")
+        terminal.expect("knows `--unheard-of`")
+        terminal.expect(READY)
+        project.write("tests/test_more.py", "def test_more():\n    pass\n")
+        terminal.expect(r"^tests/test_more\.py changed: \d test files?$")
+        terminal.expect("knows `--unheard-of`")
+        terminal.expect(READY)
         project.write("pytest.ini", "[pytest]\npythonpath = .\naddopts = -k other\n")
         terminal.expect(r"^pytest\.ini changed: all tests$")
-        expect_summary(terminal, "1 failed, 1 deselected")
+        expect_summary(terminal, "1 failed, 2 deselected")
         terminal.type("q")
         assert terminal.wait() == 1, terminal.text
     assert not world.wait_until_gone()

@@ -9,9 +9,9 @@ use pytest_lens_protocol::{NodeId, Request, Response};
 use super::machine::{Filters, Scope};
 use super::words;
 use crate::engine::client::Client;
-use crate::engine::inventory::{inventory, refresh};
+use crate::engine::inventory::{chosen, inventory, refresh};
 use crate::failure::Failure;
-use crate::options::arguments::Run;
+use crate::options::arguments::{Filter, Run};
 use crate::options::{addopts, project_file, selectors};
 use crate::run::affected;
 use crate::style::Style;
@@ -158,9 +158,14 @@ impl Tests {
         if ids.iter().all(|id| known.contains(NodeId::new(id).file())) {
             return Ok(tests);
         }
-        // The run itself reports errors of collection.
-        refresh(client).await;
-        Tests::read(client, root).await
+        let is_unknown = chosen(client, &Filter::default()).await.is_err();
+        let mut tests = Tests::read(client, root).await?;
+        if is_unknown {
+            // The run itself reports why nothing can be collected.
+            let files: BTreeSet<&str> = ids.iter().map(|id| NodeId::new(id).file()).collect();
+            tests.broken.extend(files.into_iter().filter(|file| root.join(file).is_file()).map(str::to_owned));
+        }
+        Ok(tests)
     }
 
     fn files(&self) -> BTreeSet<String> {
