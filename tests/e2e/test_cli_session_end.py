@@ -118,12 +118,20 @@ HOOKS: dict[str, tuple[str, str, list[str], int]] = {
 }
 
 
-@pytest.mark.parametrize("way", ["", "-n2", "--mode=subprocess", "--junitxml=report.xml"])
+#: Fixtures that would stay until the process ends, if they were reused.
+REUSES = "[fixtureReuse]\nenabled = true\n"
+WAYS = ["", "-n2", "--mode=subprocess", "--junitxml=report.xml", "reuses"]
+
+
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", HOOKS)
 def test_hooks_decide_the_exit_status(world: World, tmp_path: Path, name: str, way: str) -> None:
     conftest, tests, arguments, status = HOOKS[name]
     project = Project(tmp_path / "project", {"conftest.py": conftest, "test_it.py": tests})
-    if not way:
+    if way == "reuses":
+        project.write("pytest-lens.toml", REUSES)
+        way = ""
+    elif not way:
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
         env = world.env(PYTHONDONTWRITEBYTECODE="1")
         options = {
@@ -195,6 +203,48 @@ def test_session_fixtures_are_torn_down_after_an_exit(
     project = Project(tmp_path / "project", {"test_it.py": FIXTURE.format(end)})
     assert lens(world, "run", cwd=project.root).status == 2
     assert (project.root / "stopped.txt").exists()
+
+
+ENDS = """
+    import os
+    import warnings
+    from pathlib import Path
+
+    import pytest
+
+    @pytest.fixture(scope="session")
+    def ends(request):
+        request.addfinalizer(lambda: print("torn down"))
+        yield
+        {}
+
+    def test_it(ends):
+        pass
+
+    def test_fails(ends):
+        assert 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [
+        ("assert 0, 'leaked'", 1),
+        ("warnings.warn('leaked')", 0),
+        ("pytest.exit('leaked', returncode=9)", 9),
+        ("os._exit(5)", 1),
+    ],
+)
+def test_a_command_reports_what_ends_with_fixtures_that_are_reused(
+    world: World, tmp_path: Path, end: str, status: int
+) -> None:
+    files = {"test_it.py": ENDS.format(end), "pytest-lens.toml": REUSES}
+    project = Project(tmp_path / "project", files)
+    told = lens(world, "run", "-k", "not fails", cwd=project.root)
+    assert told.status == status, told
+    assert "_exit" in end or "leaked" in told.out, told
+    told = lens(world, "run", "--tb=short", cwd=project.root)
+    assert told.status == (status or 1) and "test_fails" in told.out, told
 
 
 BREAKS = """

@@ -302,8 +302,10 @@ pub(crate) fn kind(
     if run_disabled || reports || coverage.is_some() {
         return RunKind::Fresh { run_disabled, reports, coverage };
     }
+    // A resident would finish its session after the only run of a command, whose outcome that end belongs to.
+    let has_later_runs = project.pool.is_resident() && !is_remote;
+    let reuses = has_later_runs && project.state.settings.load().fixture_reuse.enabled;
     // Its own arguments apply to one run only, so a resident can't have them.
-    let reuses = project.state.settings.load().fixture_reuse.enabled && !is_remote;
     if reuses && request.options.arguments.is_empty() {
         return RunKind::Resident(project.state.pytest.load_full());
     }
@@ -368,9 +370,11 @@ pub(crate) fn plan(
     // Repeats and further runners are forks. The engine of one command has no later run that needs the session.
     let is_needed_later = project.pool.is_resident() && !(is_new && collected.is_quick());
     let may_take_session = workers == 1 && !rerun.enabled && matches!(kind, RunKind::Forked) && !is_needed_later;
-    // In an editor, tests have their outcomes, and nothing waits for a summary. Several runners would have as many.
+    // In an editor, tests have their outcomes, and nothing waits for a summary. Several runners would have as many, and
+    // residents make theirs when they end, after later runs.
     let awaits_summary = source != Source::Editor
         && !is_debug
+        && !kind.is_resident()
         && workers == 1
         && (kind.makes_reports() || (collected.summarizes && !rerun.enabled));
     // As in pytest, a file that can't be collected counts for the limit of failures.

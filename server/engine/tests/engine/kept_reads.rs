@@ -29,7 +29,7 @@ def value(tmp_path_factory):
     let tests = "def test(value): assert value == 1\n";
     let own = [("conftest.py", conftest.as_str()), ("test_a.py", tests)];
     let all: Vec<(&str, &str)> = own.iter().chain(files).copied().collect();
-    let lab = Lab::open_in(mode, &all).await;
+    let lab = Lab::living_in(mode, &all).await;
     lab.configure(json!({ "fixtureReuse": { "enabled": true } })).await;
     lab
 }

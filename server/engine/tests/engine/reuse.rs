@@ -1,6 +1,6 @@
 //! Fixture reuse: one set-up for many runs, and one teardown for each set-up, whatever ends it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pytest_lens_protocol::{ErrorCode, Request, Response};
 use serde_json::json;
@@ -32,7 +32,7 @@ const MODES: [&str; 2] = ["embedded", "subprocess"];
 async fn lab(mode: &str, files: &[(&str, &str)]) -> Lab {
     let all: Vec<(&str, &str)> =
         [("conftest.py", CONFTEST), ("test_a.py", TESTS)].iter().chain(files).copied().collect();
-    let lab = Lab::open_in(mode, &all).await;
+    let lab = Lab::living_in(mode, &all).await;
     reuse(&lab, json!({})).await;
     lab
 }
@@ -548,9 +548,16 @@ async fn the_engines_own_request_sets_the_same_as_the_settings() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_project_with_session_hooks_of_its_own_has_it_too() {
-    let hooks = format!("{CONFTEST}\ndef pytest_sessionfinish(session): session.config.finished = True\n");
+    let hooks = format!(
+        "{CONFTEST}\ndef pytest_sessionfinish(session): session.config.finished = True\n\
+         def pytest_terminal_summary(terminalreporter): terminalreporter.write_line('at the end')\n"
+    );
     let lab = lab("embedded", &[("conftest.py", &hooks), ("test_b.py", TESTS)]).await;
-    passes(&lab, Order::of(&["test_a.py"])).await;
+    // A command waits for no summary, which a session that stays does not make.
+    let begun = Instant::now();
+    let of_command = Order::of(&["test_a.py"]).with(|options| options.source = Some("cli".into()));
+    passes(&lab, of_command).await;
+    assert!(begun.elapsed() < Duration::from_secs(25), "{:?}", begun.elapsed());
     passes(&lab, Order::of(&["test_b.py"])).await;
     lab.project.write("test_b.py", "import os\ndef test_new(counted): assert counted == os.getpid()\n");
     passes(&lab, Order::all()).await;

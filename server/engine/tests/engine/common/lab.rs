@@ -154,6 +154,11 @@ impl Lab {
         Lab::over(mode, files, Bench::living(mode != "subprocess")).await
     }
 
+    /// A resident engine in one of the modes.
+    pub(crate) async fn living_in(mode: &str, files: &[(&str, &str)]) -> Self {
+        Lab::over(mode, files, Bench::living(true)).await
+    }
+
     /// A resident engine over an interpreter that does not start as long as the project has a file `hold`; it makes
     /// the file `waiting` meanwhile.
     pub(crate) async fn over_slow_interpreter(mode: &str, files: &[(&str, &str)]) -> Self {
