@@ -319,17 +319,83 @@ def test_a_teardown_that_fails_between_runs_fails_no_test(project: Project) -> N
                     yield
                     raise ValueError("cannot clean up")
 
+                @pytest.fixture(scope="session")
+                def bad_at_last():
+                    yield
+                    print("still printed")
+                    raise ValueError("cannot end")
+
                 def test_1(bad): pass
                 def test_2(): pass
+                def test_3(bad_at_last): pass
             """
         }
     )
     host = resident(engine)
     assert serve(host, ["test_a.py::test_1"]) == ["passed"]
     assert serve(host, ["test_a.py::test_2"], changed=["test_a.py"]) == ["passed"]
+    assert serve(host, ["test_a.py::test_3"]) == ["passed"]
     release(host)
-    base = next(iter(engine.hosts.values()))
-    assert "cannot clean up" in engine.output(base)
+    output = engine.output(next(iter(engine.hosts.values())))
+    for text in ("cannot clean up", "ValueError: cannot end", "still printed"):
+        assert text in output
+
+
+def test_a_set_up_that_failed_is_tried_again_in_the_next_run(project: Project) -> None:
+    engine = project(
+        {
+            "conftest.py": SESSION
+            + """
+    import os
+
+    @pytest.fixture(scope="session")
+    def ground():
+        log("ground-up")
+        yield 1
+        log("ground-down")
+
+    @pytest.fixture(scope="session")
+    def breaks(ground, request):
+        request.addfinalizer(lambda: log("broken-down"))
+        assert os.path.exists("go")
+        return 1
+
+    @pytest.fixture(scope="session")
+    def skips():
+        if not os.path.exists("go"): pytest.skip("no server")
+
+    @pytest.fixture(scope="session")
+    def rests(breaks):
+        assert os.path.exists("go further")
+""",
+            "test_a.py": """
+                def test_breaks(breaks): pass
+                def test_skips(skips): pass
+                def test_rests(rests): pass
+                def test_ground(ground, counted): pass
+            """,
+            "package/__init__.py": """
+                import os
+
+                def setup_module():
+                    assert os.path.exists("go")
+            """,
+            "package/test_b.py": "def test_package(): pass",
+        }
+    )
+    names = ["breaks", "skips", "rests", "ground"]
+    ids = [*(f"test_a.py::test_{name}" for name in names), "package/test_b.py::test_package"]
+    host = resident(engine)
+    for _ in range(2):
+        assert serve(host, ids) == ["error", "skipped", "error", "passed", "error"]
+    assert log(engine) == ["ground-up", "up", "broken-down", "broken-down"]
+    write(engine.root, {"go": ""})
+    for _ in range(2):
+        assert serve(host, ids) == ["passed", "passed", "error", "passed", "passed"]
+    write(engine.root, {"go further": ""})
+    assert serve(host, ids) == ["passed"] * 5
+    release(host)
+    assert sorted(log(engine)[4:]) == ["broken-down", "down", "ground-down"]
 
 
 def test_exit_in_a_test_ends_the_resident_with_its_fixtures(project: Project) -> None:

@@ -6,12 +6,10 @@ So this works only for modules that nothing else imports; the engine checks that
 
 from __future__ import annotations
 
-import functools
 import importlib
 import linecache
 import sys
 from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -85,7 +83,7 @@ class Modules:
         for definition in _take_definitions(manager, nodeid):
             if definition.cached_result is not None:
                 with self._kept_fixtures.guarded():
-                    self._finish(definition)
+                    self._kept_fixtures.finish(definition)
         for table in ("_node_autousenames", "_nodeid_autousenames"):
             names = getattr(manager, table, {})
             for key in [key for key in names if _is_within(key, nodeid)]:
@@ -100,17 +98,6 @@ class Modules:
                         return str(node.nodeid)
         relative = os.path.relpath(path, self._session.config.rootpath)
         return relative.replace(os.sep, "/")
-
-    def _finish(self, definition: Any) -> None:
-        """Finish one fixture, and those that depend on it."""
-        for finalizers, _ in self._session._setupstate.stack.values():
-            for finalizer in finalizers:
-                function = finalizer.func if isinstance(finalizer, functools.partial) else None
-                if getattr(function, "__self__", None) is definition:
-                    finalizer()
-                    return
-        session = self._session
-        definition.finish(SimpleNamespace(node=session, session=session, config=session.config))
 
     # Collecting
 

@@ -8,9 +8,12 @@ the end of the session, with the fixtures' own finalizers.
 
 from __future__ import annotations
 
+import functools
+import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from types import SimpleNamespace
 from typing import Any, Callable
 
 import pytest
@@ -50,6 +53,8 @@ class KeptFixtures:
         session.config.pluginmanager.register(self, "pytest-lens-kept-fixtures")
         self._deepest = 0
         self._limit = 0
+        # Fixtures of this run whose set-up failed or skipped.
+        self._failed: list[Any] = []
 
     def configure(self, scopes: list[str], limit: int) -> None:
         """Set the scopes that stay, wider ones included, and the limit of failures of a run."""
@@ -63,7 +68,9 @@ class KeptFixtures:
             yield
             return
         with self.reads.of_fixture():
-            yield
+            outcome: Any = yield
+        if outcome.excinfo is not None:
+            self._failed.append(fixturedef)
         self._send_reads()
 
     def _send_reads(self) -> None:
@@ -98,27 +105,64 @@ class KeptFixtures:
             node = self._last(stack)
             if node is not stack[-1]:
                 self.tear_down_to(node)
+        self._finish_failed()
         self.reads.add_modules()
         self._send_reads()
+
+    def _finish_failed(self) -> None:
+        """Finish the set-ups that failed: pytest would fail the tests of later runs with them."""
+        for node, (_, failure) in list(self._session._setupstate.stack.items()):
+            if failure is not None:
+                self.tear_down_to(node.parent)
+                break
+        for definition in self._failed:
+            cached = definition.cached_result
+            if cached is not None and cached[2] is not None:
+                with self.guarded():
+                    self.finish(definition)
+        self._failed.clear()
+
+    def finish(self, definition: Any) -> None:
+        """Finish one fixture, and those that depend on it."""
+        for finalizers, _ in self._session._setupstate.stack.values():
+            for finalizer in finalizers:
+                function = finalizer.func if isinstance(finalizer, functools.partial) else None
+                if getattr(function, "__self__", None) is definition:
+                    finalizers.remove(finalizer)
+                    finalizer()
+                    return
+        session = self._session
+        definition.finish(SimpleNamespace(node=session, session=session, config=session.config))
 
     def tear_down_to(self, node: Any) -> None:
         """Tear down fixtures of earlier tests that `node` and its parents do not have."""
         with self.guarded():
             self._session._setupstate.teardown_exact(node)
 
+    def tear_down_all(self) -> None:
+        """Tear down everything at the end of the session, whose last test has its outcome."""
+        with self._printed():
+            self._session._setupstate.teardown_exact(None)
+
     @contextmanager
     def guarded(self) -> Iterator[None]:
         """For finalizers that run between tests: if one fails, no test has failed."""
-        config = self._session.config
+        with self._printed():
+            yield
+        after_fork.drain_capture(self._session.config)
+
+    @contextmanager
+    def _printed(self) -> Iterator[None]:
+        """Print an exception: no test has it in its outcome."""
         try:
             yield
         except (KeyboardInterrupt, pytest.exit.Exception):
             raise
         except BaseException as error:
-            manager = config.pluginmanager.get_plugin("capturemanager")
+            manager = self._session.config.pluginmanager.get_plugin("capturemanager")
             with manager.global_and_fixture_disabled() if manager else nullcontext():
-                traceback.print_exception(type(error), error, error.__traceback__)
-        after_fork.drain_capture(config)
+                lines = traceback.format_exception(type(error), error, error.__traceback__)
+                sys.stderr.write("".join(lines))  # at once: other output comes between parts
 
     def _last(self, chain: list[Any]) -> Any:
         kept = [node for node in chain if _depth(node) <= self._deepest]
@@ -184,6 +228,7 @@ class Resident:
             with self._kept_fixtures.reads.of_modules():
                 loop.run(session)
             message = self._wait()
+        self._kept_fixtures.tear_down_all()
 
     def _reset_session(self) -> None:
         """Undo the traces of the run before."""
