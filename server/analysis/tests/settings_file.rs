@@ -100,7 +100,7 @@ fn a_mistake_is_one_sentence_and_the_rest_counts() {
     assert_eq!(read.given.to_json(), json!({"timeoutMs": 10, "env": {"B": "2"}}));
     insta::assert_snapshot!(sentences(&read), @r#"
     pyproject.toml, line 2: `worker` is no setting; did you mean `workers`?
-    pyproject.toml, line 3: `workers`: invalid value: string "many", expected a number of at least 1, or "auto"; correct it, until then it counts as not set
+    pyproject.toml, line 3: `workers`: invalid value: string "many", expected a number from 1 to 65536, or "auto"; correct it, until then it counts as not set
     pyproject.toml, line 5: `maxReruns` is no setting; did you mean `rerun.maxReruns`?
     pyproject.toml, line 6: `arguments`: invalid type: integer `3`, expected a string; correct it, until then it counts as not set
     pyproject.toml, line 7: `runOnSave`: unknown variant `always`, expected one of `off`, `file`, `affected`; correct it, until then it counts as not set

@@ -98,6 +98,23 @@ pub enum WorkerCount {
     Fixed(u32),
 }
 
+impl WorkerCount {
+    /// The most runners: each takes memory, and no machine or cluster runs more processes.
+    const MOST: u32 = 65_536;
+
+    /// This many runners.
+    ///
+    /// # Errors
+    /// A sentence that names the fault and a valid number.
+    pub fn fixed(count: u64) -> Result<Self, String> {
+        match u32::try_from(count) {
+            Ok(0) => Err("0 runners can't run anything; give at least 1".into()),
+            Ok(count) if count <= WorkerCount::MOST => Ok(WorkerCount::Fixed(count)),
+            _ => Err(format!("{count} runners are too many; give at most {}", WorkerCount::MOST)),
+        }
+    }
+}
+
 #[cfg(feature = "schema")]
 impl schemars::JsonSchema for WorkerCount {
     fn schema_name() -> std::borrow::Cow<'static, str> {
@@ -107,7 +124,7 @@ impl schemars::JsonSchema for WorkerCount {
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
             "description": "How many runners a run has.",
-            "anyOf": [{ "const": "auto", "type": "string" }, { "type": "integer", "minimum": 1 }],
+            "anyOf": [{ "const": "auto", "type": "string" }, { "type": "integer", "minimum": 1, "maximum": WorkerCount::MOST }],
         })
     }
 }
@@ -128,12 +145,11 @@ impl<'de> Deserialize<'de> for WorkerCount {
             type Value = WorkerCount;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a number of at least 1, or \"auto\"")
+                write!(f, "a number from 1 to {}, or \"auto\"", WorkerCount::MOST)
             }
 
             fn visit_u64<E: serde::de::Error>(self, count: u64) -> Result<WorkerCount, E> {
-                let fixed = u32::try_from(count).ok().filter(|count| *count > 0).map(WorkerCount::Fixed);
-                fixed.ok_or_else(|| E::invalid_value(serde::de::Unexpected::Unsigned(count), &self))
+                WorkerCount::fixed(count).map_err(|_| E::invalid_value(serde::de::Unexpected::Unsigned(count), &self))
             }
 
             fn visit_i64<E: serde::de::Error>(self, count: i64) -> Result<WorkerCount, E> {

@@ -197,6 +197,7 @@ mod tests {
             "pytest-lens run --dist some",
             "pytest-lens run --maxfail few",
             "pytest-lens run -n -1",
+            "pytest-lens run -n 4294967295",
             "pytest-lens run --verbosity x",
             "pytest-lens run --durations x",
             "pytest-lens run --mode warm",
@@ -239,6 +240,8 @@ mod tests {
             invalid value 'few' for '--maxfail <N>': a whole number is needed; see `pytest-lens run --help`
         pytest-lens run -n -1
             invalid value '-1' for '--numprocesses <N>': a number or `auto` is needed; see `pytest-lens run --help`
+        pytest-lens run -n 4294967295
+            invalid value '4294967295' for '--numprocesses <N>': 4294967295 runners are too many; give at most 65536; see `pytest-lens run --help`
         pytest-lens run --verbosity x
             invalid value 'x' for '--verbosity <N>': a whole number is needed; see `pytest-lens run --help`
         pytest-lens run --durations x

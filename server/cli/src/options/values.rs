@@ -84,7 +84,8 @@ pub(super) fn are_several(count: Option<WorkerCount>) -> bool {
 pub(super) fn workers(text: &str) -> Result<WorkerCount, String> {
     match (text, text.parse()) {
         ("auto" | "logical", _) => Ok(WorkerCount::Auto),
-        (_, Ok(number)) => Ok(WorkerCount::Fixed(number)),
+        (_, Ok(0)) => Ok(WorkerCount::Fixed(0)),
+        (_, Ok(number)) => WorkerCount::fixed(number),
         (_, Err(_)) => Err("a number or `auto` is needed".into()),
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use pytest_lens_history::Source;
-use pytest_lens_protocol::{ErrorCode, LogsIteratorOption, Response, RunEnd, TestResultInfo};
+use pytest_lens_protocol::{ErrorCode, LogsIteratorOption, Response, RunEnd, TestResultInfo, WorkerCount};
 
 use super::Answered;
 use super::session::Session;
@@ -78,8 +78,8 @@ pub(super) async fn prepare(
     mut request: RunRequest,
     path: &str,
 ) -> Result<RunPlan, Refusal> {
-    if request.workers == Some(0) {
-        return Err(invalid("field `workers`: 0 runners can't run anything; give at least 1, or leave it out"));
+    if let Some(Err(problem)) = request.workers.map(|count| WorkerCount::fixed(count.into())) {
+        return Err(invalid(format!("field `workers`: {problem}, or leave it out")));
     }
     let source = source_of(&request.options)?;
     // A command at a terminal, or of a CI service, makes the reports of pytest-cov and enforces its gates.

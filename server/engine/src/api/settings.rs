@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use pytest_lens_analysis::listing::unmatched_projects;
-use pytest_lens_protocol::{ClientSettings, FixtureReuseSettings, PartialSettings, RerunSettings, Response};
+use pytest_lens_protocol::{
+    ClientSettings, FixtureReuseSettings, PartialSettings, RerunSettings, Response, WorkerCount,
+};
 
 use super::Answered;
 use crate::api_error::invalid;
@@ -56,9 +58,7 @@ async fn change(project: &Arc<Project>, some: serde_json::Value) {
 }
 
 pub(super) async fn workers(project: &Arc<Project>, num_workers: u32) -> Answered {
-    if num_workers == 0 {
-        return Err(invalid("field `num_workers`: 0 runners can't run anything; give at least 1"));
-    }
+    WorkerCount::fixed(num_workers.into()).map_err(|problem| invalid(format!("field `num_workers`: {problem}")))?;
     change(project, serde_json::json!({ "workers": num_workers })).await;
     Ok(Response::WorkerConfigAck { num_workers })
 }

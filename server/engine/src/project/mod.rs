@@ -477,6 +477,7 @@ impl Project {
             Some(WorkerCount::Fixed(count)) => count as usize,
             Some(WorkerCount::Auto) | None => 1,
         };
+        let runners = runners.min(collected.tests.nodes.len());
         self.pool.get_ready(collected, runners).await;
         self.pool.warm_up(&collected.third_party, &collected.unfit).await;
         self.pool.prestart(collected, self.wait_for_pause()).await;

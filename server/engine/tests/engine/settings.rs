@@ -108,6 +108,7 @@ async fn a_setting_of_a_wrong_kind_is_refused_by_its_key_and_changes_nothing() {
     for (settings, key) in [
         (serde_json::json!({ "workers": "two" }), "pytestLens.workers"),
         (serde_json::json!({ "workers": 0 }), "pytestLens.workers"),
+        (serde_json::json!({ "workers": u32::MAX }), "pytestLens.workers"),
         (serde_json::json!({ "env": { "WHICH": 5 } }), "pytestLens.env.WHICH"),
         (serde_json::json!({ "rerun": { "enabled": true, "maxReruns": -1 } }), "pytestLens.rerun.maxReruns"),
         (serde_json::json!({ "executionMode": "threads" }), "pytestLens.executionMode"),

@@ -57,16 +57,22 @@ async fn two_runners_run_at_the_same_time_and_pose_as_xdists() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn more_runners_than_tests_do_no_harm_and_none_are_refused() {
+async fn more_runners_than_tests_do_no_harm_and_none_and_too_many_are_refused() {
     let lab = Lab::open(&[("test_a.py", "def test_a(): pass"), ("test_b.py", "def test_b(): pass")]).await;
-    assert_eq!(lab.counts(Order::all().workers(8)).await, [2, 2, 0, 0, 0]);
-    let (code, message) = lab.refusal(Order::all().workers(0)).await;
-    assert_eq!(code, ErrorCode::InvalidRequest);
-    assert!(message.contains("workers"), "{message}");
-    let configure = Request::ConfigureWorkers { context_id: lab.context.clone(), num_workers: 0 };
-    let (code, message) = refused(lab.call(configure).await);
-    assert_eq!(code, ErrorCode::InvalidRequest);
-    assert!(message.contains("num_workers"), "{message}");
+    for many in [8, 65_536] {
+        assert_eq!(lab.counts(Order::all().workers(many)).await, [2, 2, 0, 0, 0]);
+    }
+    for (count, problem) in [
+        (0, "0 runners can't run anything; give at least 1"),
+        (65_537, "65537 runners are too many; give at most 65536"),
+        (u32::MAX, "4294967295 runners are too many; give at most 65536"),
+    ] {
+        let refusal = lab.refusal(Order::all().workers(count)).await;
+        assert_eq!(refusal, (ErrorCode::InvalidRequest, format!("field `workers`: {problem}, or leave it out")));
+        let configure = Request::ConfigureWorkers { context_id: lab.context.clone(), num_workers: count };
+        let refusal = refused(lab.call(configure).await);
+        assert_eq!(refusal, (ErrorCode::InvalidRequest, format!("field `num_workers`: {problem}")));
+    }
     lab.close().await;
 }
 

@@ -107,7 +107,7 @@ async fn wrong_settings_are_told_once_and_lose_nothing_else() {
     let again = json!({ "settings": { "pytestLens": settings } });
     client.notify("workspace/didChangeConfiguration", again).await;
     assert_snapshot!(client.transcript_of(&["window/showMessage"]).await, @r#"
-    window/showMessage {"type":2,"message":"setting `pytestLens.workers`: invalid value: string \"many\", expected a number of at least 1, or \"auto\"; correct it, until then it counts as not set"}
+    window/showMessage {"type":2,"message":"setting `pytestLens.workers`: invalid value: string \"many\", expected a number from 1 to 65536, or \"auto\"; correct it, until then it counts as not set"}
     window/showMessage {"type":2,"message":"setting `pytestLens.codeLens.enable`: invalid type: string \"no\", expected a boolean; correct it, until then it counts as not set"}
     "#);
     let Some(Request::ConfigureContext { settings, .. }) = client.engine.asked("configure_context").pop() else {

@@ -49,7 +49,7 @@ fn a_wrong_value_is_told_and_the_rest_kept() {
     assert_eq!(settings.timeout_ms, Some(10));
     assert_eq!((settings.rerun.enabled, settings.rerun.max_reruns, settings.rerun.delay_ms), (true, 2, 5));
     insta::assert_snapshot!(told, @r#"
-    setting `pytestLens.workers`: invalid value: string "many", expected a number of at least 1, or "auto"; correct it, until then it counts as not set
+    setting `pytestLens.workers`: invalid value: string "many", expected a number from 1 to 65536, or "auto"; correct it, until then it counts as not set
     setting `pytestLens.arguments[1]`: invalid type: integer `3`, expected a string; correct it, until then it counts as not set
     setting `pytestLens.runOnSave`: unknown variant `always`, expected one of `off`, `file`, `affected`; correct it, until then it counts as not set
     setting `pytestLens.rerun.maxReruns`: invalid type: string "lots", expected a whole number of at least 0; correct it, until then it counts as not set
@@ -61,6 +61,8 @@ fn workers_are_a_number_or_chosen() {
     let workers = |value| problems(json!({ "workers": value })).0.workers;
     assert_eq!((workers(json!(3)), workers(json!("auto"))), (Some(WorkerCount::Fixed(3)), Some(WorkerCount::Auto)));
     assert_eq!((workers(json!(0)), workers(json!(-1)), workers(json!(null))), (None, None, None));
+    assert_eq!((workers(json!(65_536)), workers(json!(65_537))), (Some(WorkerCount::Fixed(65_536)), None));
+    assert_eq!(workers(json!(u64::MAX)), None);
     let back = serde_json::to_value([WorkerCount::Auto, WorkerCount::Fixed(2)]).unwrap();
     assert_eq!(back, json!(["auto", 2]));
 }
@@ -79,7 +81,7 @@ fn several_wrong_values_of_one_object_are_each_told() {
 fn an_object_where_none_belongs_is_told_once() {
     let (settings, told) = problems(json!({"workers": {"a": 1, "b": 2}}));
     assert_eq!(settings, Settings::default());
-    insta::assert_snapshot!(told, @r#"setting `pytestLens.workers`: invalid type: object, expected a number of at least 1, or "auto"; correct it, until then it counts as not set"#);
+    insta::assert_snapshot!(told, @r#"setting `pytestLens.workers`: invalid type: object, expected a number from 1 to 65536, or "auto"; correct it, until then it counts as not set"#);
 }
 
 #[test]
