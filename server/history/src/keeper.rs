@@ -6,11 +6,11 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use crate::history::{Changed, Shared, State};
 use crate::ledger::Ledger;
-use crate::record::{Run, Uid};
+use crate::record::{Run, Uid, now_ms};
 use crate::store::{Store, Written};
 use crate::timing::{LOCKED_PAUSE, TROUBLE_PAUSE};
 use crate::trouble::Trouble;
@@ -299,10 +299,6 @@ impl Keeper {
             }
         }
     }
-}
-
-fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

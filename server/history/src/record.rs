@@ -81,8 +81,7 @@ impl Run {
     /// A new run without outcomes, begun now.
     #[must_use]
     pub fn new(source: Source, code: Option<Arc<str>>) -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Run { code, ..Run::begun(source, u64::try_from(now.as_millis()).unwrap_or(u64::MAX)) }
+        Run { code, ..Run::begun(source, now_ms()) }
     }
 
     /// A new run without outcomes, begun at this Unix time in milliseconds.
@@ -119,6 +118,11 @@ impl Attempt {
     pub(crate) fn number(&self) -> u16 {
         u16::try_from(self.attempt).unwrap_or(u16::MAX)
     }
+}
+
+/// The Unix time in milliseconds.
+pub(crate) fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// An outcome's number in the file. These never change their meaning.

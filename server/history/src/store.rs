@@ -13,8 +13,8 @@ use crate::failure_table::{self, Kept};
 use crate::ledger::{Ledger, Limits, Lost};
 use crate::location::Location;
 use crate::marks::{self, Marks};
-use crate::record::{Attempt, Run, Source, Uid, code_of, outcome_of};
-use crate::timing::BUSY_LIMIT;
+use crate::record::{Attempt, Run, Source, Uid, code_of, now_ms, outcome_of};
+use crate::timing::{AHEAD_MS, BUSY_LIMIT};
 use crate::trouble::Trouble;
 
 /// The format of this version.
@@ -315,7 +315,23 @@ fn runs_after(reading: &Connection, row: i64) -> Result<Vec<(i64, Run)>, rusqlit
         };
         Ok((row.get(0)?, run))
     };
-    statement.query_map([row], read)?.collect()
+    let mut runs: Vec<_> = statement.query_map([row], read)?.collect::<Result<_, _>>()?;
+    begin_by(now_ms(), runs.iter_mut().rev().map(|(_, run)| run));
+    Ok(runs)
+}
+
+/// Lets no run begin ahead of now: one did if the clock was wrong, and would hide the outcomes of later runs. The time of
+/// the run that was recorded next takes the place of its own, so that their order is the same at each reading. The runs
+/// come in reverse.
+fn begin_by<'a>(now_ms: u64, runs: impl Iterator<Item = &'a mut Run>) {
+    let mut next_ms = now_ms;
+    for run in runs {
+        if run.started_ms > now_ms.saturating_add(AHEAD_MS) {
+            run.started_ms = next_ms;
+        } else if !run.is_imported {
+            next_ms = run.started_ms;
+        }
+    }
 }
 
 fn whole_runs_after(reading: &Connection, row: i64) -> Result<Vec<(i64, Run)>, rusqlite::Error> {

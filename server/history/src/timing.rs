@@ -6,6 +6,9 @@ use std::time::Duration;
 /// SQLite gives up early and the thread tries again.
 pub(crate) const BUSY_LIMIT: Duration = Duration::from_millis(200);
 
+/// The most milliseconds that a run may begin ahead of now, as after a clock was set right. Time makes up for these.
+pub(crate) const AHEAD_MS: u64 = 60_000;
+
 /// Pause between two attempts to reach a locked file: other processes write within milliseconds.
 pub(crate) const LOCKED_PAUSE: Duration = Duration::from_millis(250);
 

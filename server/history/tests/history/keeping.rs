@@ -136,7 +136,8 @@ fn runs(recorded: &Recorded) -> Vec<Run> {
     let one = |(number, (at, code, tests)): (usize, &RecordedRun)| {
         let mut run = Run::new(Source::Editor, code.map(|code| Arc::from(format!("code {code}"))));
         run.uid = Uid::of_content(&number.to_le_bytes());
-        run.started_ms += at * 60_000;
+        // Two hours ago: none begins ahead of now.
+        run.started_ms = run.started_ms - 7_200_000 + at * 60_000;
         for (test, outcomes) in tests.iter().enumerate() {
             run.attempts.extend(outcomes.iter().zip(1..).map(|(outcome, attempt)| Attempt {
                 id: format!("test {test}").into(),
@@ -219,7 +220,7 @@ proptest! {
         let history = home.open();
         for (number, mut run) in (0..).zip(runs(&after)) {
             run.uid = Uid::of_content(format!("after {number}").as_bytes());
-            run.started_ms += latest + 1;
+            run.started_ms += 3_600_000;
             history.record(run);
             prop_assert_eq!(&shards(&history, latest + 2 + number), &first);
         }

@@ -140,6 +140,29 @@ fn a_run_comes_from_another_process_as_it_was_recorded() {
 }
 
 #[test]
+fn a_run_that_began_ahead_of_now_hides_no_later_one() {
+    let day = 86_400_000;
+    let home = Home::new();
+    for (at, outcomes) in [(day, "a. bF"), (2 * day, "a. bF"), (0, "aF b.")] {
+        let history = home.open();
+        history.record(run(at, None, outcomes));
+        assert!(history.flush(DEADLINE));
+        assert!(at > 0 || recent(&history, "a") == "..F");
+    }
+    // A report on the past has no part in it.
+    let mut old = run(1, None, "c.");
+    (old.started_ms, old.source, old.is_imported) = (5, Source::Ci, true);
+    let history = home.open();
+    history.record(old);
+    assert!(history.flush(DEADLINE));
+    for _ in 0..2 {
+        let history = home.open();
+        assert_eq!((recent(&history, "a"), recent(&history, "b")), ("..F".into(), "FF.".into()));
+        assert_eq!(history.last_failed(), [Arc::from("a")]);
+    }
+}
+
+#[test]
 fn a_run_of_a_service_with_a_code_that_an_older_version_wrote_is_of_this_machine() {
     let home = Home::new();
     let history = home.open();
