@@ -71,6 +71,8 @@ class Options:
     worker: dict[str, Any] | None = None
     # Record what each test depends on; see `inputs`.
     record: bool = False
+    # The engine runs tests for their records alone: values that its processes share do no harm.
+    idle: bool = False
     # Measure where the time goes; see `timings`.
     timings: bool = False
     # Files whose import ended the process or never ended; see `session/importing.py`. None: nothing

@@ -15,6 +15,7 @@ class SharingCheck:
     """Watches effects, open resources and random draws, from the arguments to the last item."""
 
     def __init__(self, worker: Worker) -> None:
+        self._is_idle = worker.options.idle
         self.effects = Effects(worker)
         self._draws = RandomDraws(self.effects)
         self._open_resources = OpenResources()
@@ -43,6 +44,6 @@ class SharingCheck:
         """The reasons why each run needs a collection of its own."""
         return [
             *self.effects.reasons(),
-            *self._draws.reasons(),
+            *(() if self._is_idle else self._draws.reasons()),
             *self._open_resources.reasons(config),
         ]

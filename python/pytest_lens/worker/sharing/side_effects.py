@@ -189,7 +189,12 @@ class Effects:
             self.note(what, depth=3)
 
     def note(self, what: str, depth: int = 1, prevent: bool = True) -> None:
-        """Note an effect of the code `depth` frames up; an unasked session prevents it."""
+        """Note an effect of the code `depth` frames up; an unasked session prevents it.
+
+        `prevent`: false if it only makes a value that forks share.
+        """
+        if not prevent and self._worker.options.idle:
+            return
         prevents = prevent and self._worker.purpose == "unasked"
         is_listed = len(self.found) < _MOST
         if not (prevents or is_listed or (prevent and not self._worker.has_acted)):

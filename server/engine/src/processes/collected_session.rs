@@ -264,12 +264,15 @@ pub(crate) async fn collect(
         collected.read.files.iter().filter(|file| is_source(file)).map(|file| PathBuf::from(&file.0)).collect();
     let configuration: Vec<_> =
         collected.read.files.iter().map(|file| PathBuf::from(&file.0)).filter(|path| is_configuration(path)).collect();
+    let is_idle = order.options.idle;
     let (window, mut reasons, mut snapshot) = (order.window, collected.reasons, Snapshot::new(collected.read));
     let compared = blocking(move || {
         let nodes = make_nodes(items, &root, &settings, &analyses);
         let read: Vec<_> =
             sources.iter().filter_map(|path| Some((path.as_path(), analyses.of(path, &settings)?))).collect();
-        reasons.extend(first_clock(&read, &root));
+        if !is_idle {
+            reasons.extend(first_clock(&read, &root));
+        }
         let opened = match window {
             // A session that can't be shared is not used again.
             Some(window) if reasons.is_empty() => {

@@ -73,8 +73,8 @@ pub(crate) struct WorkerOptions {
     /// Record what each test depends on.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub record: bool,
-    /// It is for the engine's own run while nobody uses it. The worker makes no difference.
-    #[serde(skip)]
+    /// It is for the engine's own run while nobody uses it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub idle: bool,
     /// Measure where the time goes.
     #[serde(skip_serializing_if = "std::ops::Not::not")]

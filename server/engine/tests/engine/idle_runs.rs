@@ -120,17 +120,26 @@ async fn a_record_of_idle_time_has_nothing_that_only_other_tests_did() {
         def test_two():
             assert core.made(2) and core.kept()
     ";
-    // The collection of one file can't be shared, and no process be forked off it.
-    let random = "import random\nVALUE = random.random()\ndef test_random(): pass\n";
-    let files = [("core.py", core), ("test_a.py", tests), ("test_0.py", random)];
+    // Off the collection of one file no process can be forked. The values of another do no harm here.
+    let threads = "import threading, time\n\
+        threading.Thread(target=time.sleep, args=(600,), daemon=True).start()\n\
+        def test_threads(): pass\n";
+    let random = "import random, time, uuid\n\
+        VALUES = random.random(), time.time(), uuid.uuid4()\n\
+        def test_random(): pass\n";
+    let files = [("core.py", core), ("test_a.py", tests), ("test_0.py", threads), ("test_1.py", random)];
     let lab = Lab::resting_on(&python, &files, json!({ "impact": { "record": "idle" } })).await;
     lab.collect().await;
     lab.run(Order::all()).await;
     seen("the records", || records(&lab)).await;
+    seen_record(&lab, "test_random: no").await;
     lab.project.write("core.py", &core.replace("return 2", "return 4"));
-    assert_eq!(explained(&lab, "core.py").await, ["test_one: no", "test_two: function core.py::two"]);
+    assert_eq!(
+        explained(&lab, "core.py").await,
+        ["test_one: no", "test_random: no", "test_two: function core.py::two"]
+    );
     lab.project.write("core.py", &core.replace("return 3", "return 4"));
-    let kept = ["test_one: function core.py::part", "test_two: function core.py::part"];
+    let kept = ["test_one: function core.py::part", "test_random: no", "test_two: function core.py::part"];
     assert_eq!(explained(&lab, "core.py").await, kept);
     lab.close().await;
 }
