@@ -5,6 +5,5 @@
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
-    pytest_lens_platform::memory::keep_no_free_pages();
     std::process::exit(pytest_lens_cli::main(std::env::args_os()));
 }

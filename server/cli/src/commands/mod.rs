@@ -31,6 +31,10 @@ use crate::watch;
 /// Carries out a command; returns the exit status.
 pub(crate) fn dispatch(command: Command) -> Result<i32, Failure> {
     let out = &mut std::io::stdout();
+    if matches!(command, Command::Lsp(_) | Command::Mcp(_) | Command::Daemon(_)) {
+        // They live long; the others end before it pays.
+        pytest_lens_platform::memory::keep_no_free_pages();
+    }
     match command {
         Command::Lsp(options) => match options.engine.connect {
             // Without a daemon the server shows the tests of the sources, until one starts.
