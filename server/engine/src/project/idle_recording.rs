@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::future::Future;
 use std::path::Path;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -89,32 +89,9 @@ impl Project {
             () = &mut wanted => return None,
         };
         if let Some(collected) = session {
-            let (began_ms, mut recording) = (now_ms(), Recording::default());
+            let began_ms = now_ms();
             let ids: Vec<&Arc<str>> = tests.keys().collect();
-            let numbers: HashMap<&str, usize> = ids.iter().enumerate().map(|(number, id)| (&***id, number)).collect();
-            let mut passed: HashMap<usize, Arc<str>> = HashMap::new();
-            let (mut left, mut share) = (&*ids, 1);
-            while !left.is_empty() {
-                let (group, later) = left.split_at(share.min(left.len()));
-                left = later;
-                let Some((plan, handle)) = self.plan_idle_run(run_ids, &collected, group) else { continue };
-                let began = Instant::now();
-                let reported = self.drive_idle_run(&plan, &handle, wanted.as_mut()).await;
-                let temp = plan.temp.clone();
-                // Nobody waits for it.
-                std::thread::spawn(move || fs::remove_dir_all(temp));
-                let Reported { inputs, passed: in_group } = reported?;
-                let number = |index: usize| numbers.get(&*plan.node(index).id).copied();
-                for (pid, inputs) in inputs {
-                    if let Some(i) = number(inputs.i) {
-                        recording.add(pid, ReportedInputs { i, ..inputs });
-                    }
-                }
-                passed.extend(in_group.into_iter().filter_map(number).map(|number| (number, Arc::clone(ids[number]))));
-                if began.elapsed() > expected(&plan).saturating_add(IDLE_SETUP_LIMIT) {
-                    share = MANY;
-                }
-            }
+            let (recording, passed) = self.run_idle(run_ids, &collected, &ids, wanted).await?;
             self.store_inputs(&collected, began_ms, recording, passed, &tests).await;
         }
         let tried = tests.len();
@@ -171,6 +148,42 @@ impl Project {
             })
             .await;
         found.ok().map(|found| found.collected).filter(|collected| collected.is_shared())
+    }
+
+    /// Runs these tests, each in a process of its own unless their fixtures take long. Returns their inputs, and those that
+    /// passed, by their places in `ids`; `None` if it ended because the engine is `wanted`.
+    async fn run_idle(
+        &self,
+        run_ids: &RunIds,
+        collected: &Arc<CollectedSession>,
+        ids: &[&Arc<str>],
+        mut wanted: Pin<&mut impl Future<Output = ()>>,
+    ) -> Option<(Recording, HashMap<usize, Arc<str>>)> {
+        let numbers: HashMap<&str, usize> = ids.iter().enumerate().map(|(number, id)| (&***id, number)).collect();
+        let (mut recording, mut passed) = (Recording::default(), HashMap::new());
+        let (mut left, mut share) = (ids, 1);
+        while !left.is_empty() {
+            let (group, later) = left.split_at(share.min(left.len()));
+            left = later;
+            let Some((plan, handle)) = self.plan_idle_run(run_ids, collected, group) else { continue };
+            let began = Instant::now();
+            let reported = self.drive_idle_run(&plan, &handle, wanted.as_mut()).await;
+            let temp = plan.temp.clone();
+            // Nobody waits for it.
+            std::thread::spawn(move || fs::remove_dir_all(temp));
+            let Reported { inputs, passed: in_group } = reported?;
+            let number = |index: usize| numbers.get(&*plan.node(index).id).copied();
+            for (pid, inputs) in inputs {
+                if let Some(i) = number(inputs.i) {
+                    recording.add(pid, ReportedInputs { i, ..inputs });
+                }
+            }
+            passed.extend(in_group.into_iter().filter_map(number).map(|number| (number, Arc::clone(ids[number]))));
+            if began.elapsed() > expected(&plan).saturating_add(IDLE_SETUP_LIMIT) {
+                share = MANY;
+            }
+        }
+        Some((recording, passed))
     }
 
     /// Plans the run of these tests in one process. `None` if the session has other tests.

@@ -407,31 +407,31 @@ async fn a_file_that_goes_while_an_error_hides_it_leaves_no_test() {
     assert_eq!(lab.collect().await, 2);
     let good = [("conftest.py", ""), ("sub/conftest.py", ""), ("pytest.ini", "[pytest]\n")];
     for (number, (path, text)) in good.iter().enumerate() {
-        for (way, refuses) in ["a refresh", "a run", "both"].into_iter().enumerate() {
+        for (way, (is_run, is_refreshed)) in [(false, true), (true, false), (true, true)].into_iter().enumerate() {
             lab.project.write("lib.py", "");
             let new = format!("sub/test_new{number}{way}.py");
             lab.project.write(&new, "import lib\ndef test_new(): pass");
             lab.project.write(path, text);
-            assert_eq!(lab.counts(Order::of(&[&new])).await, [1, 1, 0, 0, 0], "{path} {refuses}");
+            assert_eq!(lab.counts(Order::of(&[&new])).await, [1, 1, 0, 0, 0], "{path} {way}");
             lab.project
                 .write(path, if *path == "pytest.ini" { "[pytest]\naddopts = --no-such-option\n" } else { "1/0" });
             let refused = || async {
-                if way != 0 {
+                if is_run {
                     lab.refusal(Order::of(&[&new])).await;
                 }
-                if way != 1 {
+                if is_refreshed {
                     lab.try_collect(false).await;
                 }
             };
             refused().await;
             lab.project.remove(&new);
             lab.project.remove("lib.py");
-            if way != 1 {
+            if is_refreshed {
                 lab.try_collect(false).await;
             }
             lab.project.remove(path);
             lab.collect().await;
-            assert_eq!(lab.ids().await, ["sub/test_b.py::test_b", "test_a.py::test_a"], "{path} {refuses}");
+            assert_eq!(lab.ids().await, ["sub/test_b.py::test_b", "test_a.py::test_a"], "{path} {way}");
         }
     }
     lab.close().await;
