@@ -27,10 +27,14 @@ pub(crate) async fn shard(
     style: Style,
 ) -> Result<i32, Failure> {
     let client = Client::open(&*connect, root, None).await?;
-    match options.shards {
-        Shards::All(total) => figures(&client, total, options, out, style).await?,
+    let errors = match options.shards {
+        Shards::All(total) => {
+            figures(&client, total, options, out, style).await?;
+            client.collect_errors().await?
+        }
         Shards::One(index, total) => {
             let own = shards::tests(&client, Vec::new(), (index, total), &options.strategy.name).await?;
+            let errors = client.collect_errors().await?;
             if options.json {
                 let own: HashSet<String> = own.into_iter().collect();
                 let mut nodes = inventory(&client).await?;
@@ -38,13 +42,13 @@ pub(crate) async fn shard(
                 list::print(&nodes, true, out)?;
             } else {
                 // Nobody knows the tests of a file that can't be collected, so each shard has it, as in a run.
-                for id in own.into_iter().chain(affected::broken(&client, root).await?) {
+                for id in own.into_iter().chain(affected::paths_of(&errors, root)) {
                     writeln!(out, "{id}")?;
                 }
             }
+            errors
         }
-    }
-    let errors = client.collect_errors().await?;
+    };
     list::say_errors(&errors, root);
     Ok(list::status(errors.is_empty(), false))
 }

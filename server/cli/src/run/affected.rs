@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 
 use pytest_lens_analysis::is_config_file;
-use pytest_lens_protocol::{EventPayload, ImpactReason, NodeId, ReachedFile, Request, Response, TestImpact};
+use pytest_lens_protocol::{
+    CollectError, EventPayload, ImpactReason, NodeId, ReachedFile, Request, Response, TestImpact,
+};
 
 use crate::engine::client::Client;
 use crate::engine::inventory::{inventory, refresh};
@@ -77,9 +79,12 @@ pub(crate) async fn narrow(
 
 /// The files and folders that could not be collected.
 pub(crate) async fn broken(client: &Client, root: &Path) -> Result<Vec<String>, Failure> {
-    let errors = client.collect_errors().await?;
-    let paths = errors.iter().map(|error| path_of_uri(&error.uri, root));
-    Ok(paths.filter(|path| root.join(path).exists()).collect())
+    Ok(paths_of(&client.collect_errors().await?, root).collect())
+}
+
+/// The paths of these errors, without those that are gone.
+pub(crate) fn paths_of(errors: &[CollectError], root: &Path) -> impl Iterator<Item = String> {
+    errors.iter().map(|error| path_of_uri(&error.uri, root)).filter(|path| root.join(path).exists())
 }
 
 /// The last durations of these tests together, in milliseconds.

@@ -77,9 +77,8 @@ impl Project {
         let prepared = async {
             let mut tests = self.unrecorded(attempted).await;
             let mut session = self.idle_session(&tests).await;
-            if session.is_none() {
-                // The collection of one of the files is not to be shared.
-                keep_one_file(&mut tests);
+            // The collection of one of the files may not be shareable.
+            if session.is_none() && keep_one_file(&mut tests) {
                 session = self.idle_session(&tests).await;
             }
             (tests, session)
@@ -240,10 +239,11 @@ impl Project {
     }
 }
 
-/// Leaves the tests of the first file.
-fn keep_one_file(tests: &mut HashMap<Arc<str>, u64>) {
-    let first = tests.keys().map(|id| NodeId::new(id).file().to_owned()).min();
+/// Keeps the tests of the first file only. Returns whether there were others.
+fn keep_one_file(tests: &mut HashMap<Arc<str>, u64>) -> bool {
+    let (first, before) = (tests.keys().map(|id| NodeId::new(id).file().to_owned()).min(), tests.len());
     tests.retain(|id, _| first.as_deref() == Some(NodeId::new(id).file()));
+    tests.len() < before
 }
 
 /// The time that the run takes by the last durations of its tests.
