@@ -51,11 +51,16 @@ def told(outcome: Json) -> tuple[Any, ...]:
     return tuple(json.dumps(outcome.get(name)) for name in names)
 
 
-def wait_for_files(folder: Path, pattern: str, count: int = 1) -> None:
-    """Wait until tests have made so many files of these names."""
+def wait_for_files(
+    process: subprocess.Popen[str], folder: Path, pattern: str, count: int = 1
+) -> None:
+    """Wait until a run's tests have made so many files of these names; it ends if they do not."""
     end = time.monotonic() + DEADLINE
     while len(list(folder.glob(pattern))) < count:
-        assert time.monotonic() < end, f"no {pattern}: {list(folder.iterdir())}"
+        if time.monotonic() > end or process.poll() is not None:
+            process.terminate()
+            there = sorted(path.name for path in folder.iterdir())
+            raise AssertionError(f"no {pattern} among {there}: {process.communicate()}")
         time.sleep(0.02)
 
 
@@ -81,9 +86,9 @@ class Meeting:
         self.project.write("test_meet.py", self.project.read("test_meet.py") + tests)
         self._ids = {f"test_meet.py::test_{number}" for number in range(count)}
 
-    def wait_for(self, node: str) -> None:
+    def wait_for(self, process: subprocess.Popen[str], node: str) -> None:
         """Wait until a test runs on a node."""
-        wait_for_files(self._folder, node)
+        wait_for_files(process, self._folder, node)
 
     def end(self, process: subprocess.Popen[str]) -> list[Json]:
         """Let the tests go on. Returns their outcomes: each passed once."""
@@ -129,7 +134,7 @@ def test_a_node_that_dies_loses_no_outcome(world: World, nodes: Nodes, tmp_path:
     meeting = Meeting(tmp_path, 40)
     process = command(world, meeting.project, "--json", "-n3", f"--executor=ray={nodes.address}")
     doomed = nodes.others()[0]
-    meeting.wait_for(doomed)
+    meeting.wait_for(process, doomed)
     nodes.kill(doomed)
     meeting.end(process)
     nodes.add()
@@ -159,14 +164,14 @@ def test_a_node_that_is_drained_finishes_its_test_and_gets_no_other(
         },
     )
     process = command(world, project, "--json", "-n3", f"--executor=ray={nodes.address}")
-    wait_for_files(place, f"ran-{doomed}-*")
+    wait_for_files(process, place, f"ran-{doomed}-*")
     before = len(list(place.glob("ran-*")))
     nodes.drain(doomed)
     for node in nodes.all():
         if node != doomed:
             (place / f"go-{node}").touch()
     # The engine asks Ray for such nodes every half second.
-    wait_for_files(place, "ran-*", before + 20)
+    wait_for_files(process, place, "ran-*", before + 20)
     (place / f"go-{doomed}").touch()
     output, errors = process.communicate(timeout=DEADLINE)
     outcomes = list(outcomes_of(output.splitlines()))
@@ -180,9 +185,9 @@ def test_a_node_that_is_drained_finishes_its_test_and_gets_no_other(
 def test_a_node_that_joins_gets_tests(world: World, nodes: Nodes, tmp_path: Path) -> None:
     meeting = Meeting(tmp_path, 60)
     process = command(world, meeting.project, "--json", f"--executor=ray={nodes.address}")
-    meeting.wait_for(nodes.others()[0])
+    meeting.wait_for(process, nodes.others()[0])
     joined = nodes.add()
-    meeting.wait_for(joined)
+    meeting.wait_for(process, joined)
     outcomes = meeting.end(process)
     assert any(f"({joined})" in outcome["node"] for outcome in outcomes)
     nodes.kill(joined)
@@ -193,8 +198,8 @@ def test_a_cluster_of_one_cpu_that_grows_shares_the_tests(world: World, tmp_path
         meeting = Meeting(tmp_path, 8)
         process = command(world, meeting.project, "--json", f"--executor=ray={small.address}")
         (head,) = small.all()
-        meeting.wait_for(head)
-        meeting.wait_for(small.add())
+        meeting.wait_for(process, head)
+        meeting.wait_for(process, small.add())
         meeting.end(process)
 
 

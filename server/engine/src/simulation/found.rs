@@ -157,3 +157,11 @@ fn a_test_whose_start_is_told_too_late_has_one_outcome() {
         breaks_no_rule(&Scenario { runs: vec![older.runs[0].clone(), newer], ..older });
     }
 }
+
+/// Nobody requested another: the cluster had the same size before and after. The others did its work, one by one.
+#[test]
+fn a_node_for_which_a_runner_could_not_be_started_gets_another() {
+    let run = RunScript { workers: 3, ..run(0..9) };
+    let alone = on_a_node(of_ms(3_300_000, tests(1, passing(9))), run, []);
+    breaks_no_rule(&Scenario { nodes: vec![1, 1, 1], failing_forks: 30, ..alone });
+}

@@ -72,6 +72,11 @@ impl Round {
         self.pending.is_empty() && self.slots.values().all(|slot| slot.done)
     }
 
+    /// Returns whether so many runners could not be started that it is of no use to request more.
+    fn has_too_many_failed_starts(&self) -> bool {
+        self.failed_starts >= 2 * self.workers.max(2)
+    }
+
     /// Ends every runner now.
     fn kill_all(&self) {
         for slot in self.slots.values() {
@@ -268,11 +273,15 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
             Err(reason) => {
                 round.dispatcher.worker_lost(worker);
                 round.failed_starts += 1;
-                let is_hopeless = !round.has_started || round.failed_starts >= 2 * round.workers.max(2);
+                let is_hopeless = !round.has_started || round.has_too_many_failed_starts();
                 if is_hopeless && round.is_idle() && (self.ends_only || round.dispatcher.needs_worker()) {
                     self.ending.fault = Some(format!("no process to run tests in could be made: {reason}"));
                 }
             }
+        }
+        if round.has_started && round.failed_starts > 0 && !round.has_too_many_failed_starts() {
+            // It was meant for a node that has gone: one that has joined meanwhile may have no runner.
+            self.grow(round);
         }
     }
 
