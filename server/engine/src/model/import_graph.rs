@@ -63,26 +63,25 @@ impl ImportGraph {
         self.files.len() == files.len() && self.files.iter().all(same)
     }
 
-    /// The test files to collect again when `changed` (relative to the root) change.
-    pub(crate) fn affected(&self, changed: &[String], is_test: &dyn Fn(&Path) -> bool) -> Affected {
-        // A word in a text that happens to be a module's name does not prove that nobody else imports the module.
+    /// The test files to collect again when `changed` (relative to the root) change. `is_new`: nothing has been collected
+    /// with it.
+    pub(crate) fn affected(
+        &self,
+        changed: &[String],
+        is_new: &dyn Fn(&str) -> bool,
+        is_test: &dyn Fn(&Path) -> bool,
+    ) -> Affected {
+        // A word in a text that happens to be a module's name does not prove that nobody else imports the module. Who
+        // looked for a new one in vain has its name.
         let is_known = |path: &String| {
-            let is_source = path.ends_with(".py");
-            is_conftest(path) || (is_source && (self.in_statements.contains(path) || is_test(Path::new(path))))
+            path.ends_with(".py") && (self.in_statements.contains(path) || is_new(path) || is_test(Path::new(path)))
         };
-        if !changed.iter().all(is_known) {
+        let reached = self.walk(changed.iter().map(String::as_str), |_| std::iter::empty());
+        // A conftest also decides which files are collected.
+        if reached.iter().any(|path| is_conftest(path)) || !changed.iter().all(is_known) {
             return Affected::All;
         }
-        let mut files = BTreeSet::new();
-        for path in self.walk(changed.iter().map(String::as_str), |_| std::iter::empty()) {
-            if is_conftest(path) {
-                files.extend(below(path, self.files.keys()).filter(|file| is_test(Path::new(file))).cloned());
-            }
-            if is_test(Path::new(path)) {
-                files.insert(path.to_owned());
-            }
-        }
-        Affected::Files(files)
+        Affected::Files(reached.into_iter().filter(|path| is_test(Path::new(path))).map(str::to_owned).collect())
     }
 
     /// The files among `tests` whose outcomes changes of `changed` can alter, by imports and by reads.
@@ -310,7 +309,9 @@ mod tests {
 
     fn affected(sources: &ImportGraph, changed: &[&str]) -> Affected {
         let changed: Vec<String> = changed.iter().map(|path| (*path).to_owned()).collect();
-        sources.affected(&changed, &|path| path.file_name().unwrap().to_str().unwrap().starts_with("test_"))
+        sources.affected(&changed, &|path| path.contains("new"), &|path| {
+            path.file_name().unwrap().to_str().unwrap().starts_with("test_")
+        })
     }
 
     fn files(paths: &[&str]) -> Affected {
@@ -333,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_conftest_and_what_it_imports_reach_what_lies_below() {
+    fn a_conftest_and_what_it_imports_decide_which_files_are_collected() {
         let project = sources(&[
             ("a/conftest.py", "import helpers"),
             ("helpers.py", ""),
@@ -341,8 +342,25 @@ mod tests {
             ("a/b/test_y.py", ""),
             ("c/test_z.py", ""),
         ]);
-        assert_eq!(affected(&project, &["a/conftest.py"]), files(&["a/test_x.py", "a/b/test_y.py"]));
-        assert_eq!(affected(&project, &["helpers.py"]), files(&["a/test_x.py", "a/b/test_y.py"]));
+        assert_eq!(affected(&project, &["a/conftest.py"]), Affected::All);
+        assert_eq!(affected(&project, &["a/b/conftest.py"]), Affected::All);
+        assert_eq!(affected(&project, &["helpers.py"]), Affected::All);
+        assert_eq!(affected(&project, &["c/test_z.py"]), files(&["c/test_z.py"]));
+    }
+
+    #[test]
+    fn a_new_module_reaches_who_imports_or_names_it() {
+        let project = sources(&[
+            ("new.py", ""),
+            ("src/new_other.py", ""),
+            ("test_import.py", "import new"),
+            ("test_later.py", "pytest.importorskip('new_other')"),
+            ("test_none.py", ""),
+        ]);
+        assert_eq!(affected(&project, &["new.py"]), files(&["test_import.py"]));
+        assert_eq!(affected(&project, &["src/new_other.py"]), files(&["test_later.py"]));
+        assert_eq!(affected(&project, &["new_unknown.py"]), files(&[]));
+        assert_eq!(affected(&project, &["new.json"]), Affected::All);
     }
 
     #[test]

@@ -322,13 +322,9 @@ fn plan_blocking(
         return None;
     }
     let new_or_gone = |path: &String| gone.contains(path) || !root.join(path).exists();
-    let mut reached = match ImportGraph::new(files).affected(&present, &is_test) {
-        Affected::Files(files) => files,
-        // A new module that nothing imports affects no test.
-        Affected::All if present.iter().all(|path| path.ends_with(".py") && !paths.contains(&root.join(path))) => {
-            BTreeSet::new()
-        }
-        Affected::All => return None,
+    let is_new = |path: &str| !paths.contains(&root.join(path));
+    let Affected::Files(mut reached) = ImportGraph::new(files).affected(&present, &is_new, &is_test) else {
+        return None;
     };
     // Files that did not import before may do so now.
     reached.extend(project.state.inventory.load().errors.keys().map(|path| path.to_string()));

@@ -76,6 +76,48 @@ async fn an_edited_module_reaches_the_tests_that_import_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_conftest_decides_which_files_are_collected() {
+    let lab = Lab::open(&[
+        ("conftest.py", "from ignored import collect_ignore"),
+        ("ignored.py", "collect_ignore = ['test_a.py']"),
+        ("test_a.py", "def test_a(): pass"),
+        ("sub/test_b.py", "def test_b(): pass"),
+        ("test_c.py", "def test_c(): pass"),
+    ])
+    .await;
+    let (a, b, c) = ("test_a.py::test_a", "sub/test_b.py::test_b", "test_c.py::test_c");
+    let after = async |file: &str, text: &str| {
+        lab.project.write(file, text);
+        lab.collect().await;
+        lab.ids().await
+    };
+    assert_eq!(lab.collect().await, 2);
+    assert_eq!(after("ignored.py", "collect_ignore = ['test_a.py', 'test_c.py']").await, [b]);
+    assert_eq!(after("ignored.py", "collect_ignore = []").await, [b, a, c]);
+    let hook = "def pytest_ignore_collect(collection_path): return collection_path.name == 'test_b.py' or None\n";
+    assert_eq!(after("sub/conftest.py", hook).await, [a, c]);
+    assert_eq!(after("conftest.py", "collect_ignore_glob = ['test_*.py']").await, [""; 0]);
+    lab.project.remove("sub/conftest.py");
+    assert_eq!(after("conftest.py", "").await, [b, a, c]);
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_module_reaches_the_tests_that_skipped_themselves_without_it() {
+    let lab = Lab::open(&[
+        ("conftest.py", "import sys, pathlib\nsys.path.insert(0, str(pathlib.Path(__file__).parent))"),
+        ("test_a.py", "import pytest\npytest.importorskip('later')\ndef test_a(): pass"),
+        ("test_b.py", "import importlib.util\nif importlib.util.find_spec('later'):\n    def test_b(): pass"),
+        ("test_c.py", "def test_c(): pass"),
+    ])
+    .await;
+    assert_eq!(lab.collect().await, 1);
+    lab.project.write("later.py", "");
+    assert_eq!(lab.collect().await, 3);
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_case_that_comes_between_others_is_told_with_its_place() {
     let cases = |list: &str| format!("import pytest\n@pytest.mark.parametrize('n', {list})\ndef test(n): pass\n");
     let lab = Lab::open(&[("test_a.py", cases("[1, 3]").as_str())]).await;
