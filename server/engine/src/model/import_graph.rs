@@ -71,8 +71,8 @@ impl ImportGraph {
         is_new: &dyn Fn(&str) -> bool,
         is_test: &dyn Fn(&Path) -> bool,
     ) -> Affected {
-        // A word in a text that happens to be a module's name does not prove that nobody else imports the module. Who
-        // looked for a new one in vain has its name.
+        // A word in a text that happens to be a module's name does not prove that nobody else imports the module. A file
+        // that did without a new one has its name.
         let is_known = |path: &String| {
             path.ends_with(".py") && (self.in_statements.contains(path) || is_new(path) || is_test(Path::new(path)))
         };
