@@ -8,12 +8,15 @@ from fake_engine import run
 
 LOOKING = {
     "test_it.py": """
+    import sys
+
     def test_it(pytestconfig, request):
         config = pytestconfig
         print(config.getoption("-k"), config.getoption("keyword"), config.getoption("-m"))
         print(config.option.markexpr, config.args, config.option.file_or_dir)
         print(list(config.invocation_params.args))
         print(len(request.session.items))
+        assert sys.argv[1:] == list(config.invocation_params.args)
 
     def test_other(): pass
     """
@@ -42,6 +45,10 @@ def test_p7_a_fixture_sees_what_the_run_was_called_with(project: Project) -> Non
 @pytest.mark.parametrize(
     ("conftest", "ini", "looks"),
     [
+        ("import sys\nWORDS = sys.argv[1:]", "", True),
+        ("import sys\nclass Words:\n    all = [word for word in sys.argv]", "", True),
+        ("import sys\ndef words(): return sys.argv", "", False),
+        ("import sys\nif __name__ == '__main__':\n    print(sys.argv)", "", False),
         ("import pytest\n@pytest.fixture\ndef one(): pass", "", False),
         ("def pytest_runtest_setup(item): pass", "", False),
         ("def pytest_collection_modifyitems(config): config.getoption('-m')", "", True),
@@ -55,3 +62,15 @@ def test_p7_it_is_known_who_may_look_before_tests_run(
     engine = project({**LOOKING, "conftest.py": conftest, "pytest.ini": f"[pytest]\n{ini}"})
     host = engine.collected()
     assert host.all("collected")[0]["looks"] is looks
+
+
+def test_a_project_keeps_the_arguments_that_it_sets(project: Project) -> None:
+    test = """
+    import sys
+    def test_it(): assert sys.argv == ["own", "words"]
+    """
+    engine = project({"conftest.py": "import sys\nsys.argv = ['own', 'words']", "test_it.py": test})
+    name = "test_it.py::test_it"
+    runner = engine.fork(engine.collected(), "runner")
+    verdict = run(runner, [name], asked={"args": [name], "keyword": "it"})[name]
+    assert verdict["outcome"] == "passed", verdict

@@ -54,10 +54,15 @@ def test_it_collects_what_is_there_when_it_is_told_to(project: Project) -> None:
 
 OTHER = "sub/deep/test_b.py"
 SEES = """
+import sys
+
+ARGV = list(sys.argv)
+
 def test_b(request):
     config = request.config
     assert config.args == config.option.file_or_dir == ["sub/deep/test_b.py"]
     assert config.invocation_params.args[-1] == "sub/deep/test_b.py"
+    assert ARGV[1:] == sys.argv[1:] == ["sub/deep/test_b.py"]
     assert len(request.session.items) == 1
 """
 

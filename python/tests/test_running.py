@@ -354,19 +354,18 @@ WORKERS = {
         config.seen = getattr(config, "workerinput", None)
     """,
     "test_a.py": """
-    import os
+    import os, sys
     def test_a(request):
         print(os.environ.get("PYTEST_XDIST_WORKER"), os.environ.get("PYTEST_XDIST_WORKER_COUNT"),
               os.environ.get("PYTEST_XDIST_TESTRUNUID"))
-        print(sorted(getattr(request.config, "workerinput", {}).items()))
+        given = dict(getattr(request.config, "workerinput", {}))
+        assert given.pop("mainargv", sys.argv) == sys.argv
+        print(sorted(given.items()))
         print(request.config.seen is not None)
     """,
 }
 TWO = {"index": 1, "count": 2, "run": "abc"}
-POSED = (
-    "gw1 2 abc\n[('mainargv', ['pytest']), ('testrunuid', 'abc'), ('workercount', 2), "
-    "('workerid', 'gw1')]\n"
-)
+POSED = "gw1 2 abc\n[('testrunuid', 'abc'), ('workercount', 2), ('workerid', 'gw1')]\n"
 
 
 def test_several_runners_pose_as_xdist_workers(project: Project) -> None:

@@ -67,7 +67,7 @@ def _set_up_path(folder: str) -> None:
 
 
 def _pose_as_pytest() -> None:
-    """Make `__main__` and `sys.argv` what they are under ``python -m pytest``.
+    """Make `__main__`, and `sys.argv` without arguments, what they are under ``python -m pytest``.
 
     multiprocessing's spawn runs the parent's main module again, but not the ``__main__`` of a
     package: without this it would run our boot line.

@@ -13,6 +13,7 @@ from ..processes import fork_safety
 from ..state import Worker
 from ..unpatched import os
 from ..wire import Message
+from . import program_arguments
 
 # Options about a session as a whole, by their names in the configuration.
 _OF_COVERAGE = {"cov_source": "--cov", "cov_fail_under": "--cov-fail-under"}
@@ -56,7 +57,12 @@ def command_line(worker: Worker) -> list[str]:
     # Without the plugin the option would be unknown.
     has_cache = not any(word.endswith("no:cacheprovider") for word in options.arguments)
     place = ["-o", f"cache_dir={cache}"] if has_cache else []
-    return [*place, *options.arguments, *worker.named(options.args)]
+    return [*place, *given(worker)]
+
+
+def given(worker: Worker) -> list[str]:
+    """The arguments of the session, as the project sees them."""
+    return [*worker.options.arguments, *worker.named(worker.options.args)]
 
 
 def without_coverage(namespace: Any) -> None:
@@ -158,20 +164,22 @@ def has_own_summary(config: Any) -> bool:
 def hooks_may_read_selection(worker: Worker, config: Any) -> bool:
     """Whether `-k` and `-m` may make a difference before tests run, besides what they select.
 
-    A hook of the project, or of an unknown plugin, may read them; and those of the command line
-    replace those of the project's own `addopts`.
+    A hook of the project, or of an unknown plugin, may read them, and so may code that reads
+    `sys.argv`; and those of the command line replace those of the project's own `addopts`.
     """
-    if config.option.keyword or config.option.markexpr:
+    if config.option.keyword or config.option.markexpr or program_arguments.is_read:
         return True
     return any(_foreign(worker, config, _EARLY_HOOKS))
 
 
 def hooks_may_have_read_arguments(worker: Worker, config: Any) -> bool:
-    """Whether a hook of the project, or of an unknown plugin, may know the session's arguments.
+    """Whether the project, or a hook of an unknown plugin, may know the session's arguments.
 
     The session has not begun to collect.
     """
-    return _may_act(worker, config, _EARLY_HOOKS[: _EARLY_HOOKS.index("pytest_collection")])
+    return program_arguments.is_read or _may_act(
+        worker, config, _EARLY_HOOKS[: _EARLY_HOOKS.index("pytest_collection")]
+    )
 
 
 def hooks_may_act_at_start(worker: Worker, config: Any) -> bool:
@@ -213,13 +221,12 @@ def _only_describes(function: Any) -> bool:
 def replace_args(worker: Worker, config: Any, args: list[str]) -> None:
     """Give a session other files of the same folders as arguments, before it collects."""
     worker.options.args = args
-    args = worker.named(args)
+    args, shown = worker.named(args), given(worker)
     config.args = list(args)
     for namespace in (config.option, config.known_args_namespace):
         namespace.file_or_dir = list(args)
-    config.invocation_params = with_args(
-        config.invocation_params, [*worker.options.arguments, *args]
-    )
+    config.invocation_params = with_args(config.invocation_params, shown)
+    program_arguments.change(shown)
 
 
 class RunArguments:
@@ -246,6 +253,7 @@ class RunArguments:
         if ids:
             shown = [arg for arg in shown if arg not in args] + ids
         config.invocation_params = with_args(self._params, shown)
+        program_arguments.change(shown)
 
 
 def with_args(params: Any, args: list[str]) -> Any:

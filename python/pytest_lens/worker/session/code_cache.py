@@ -26,7 +26,7 @@ from ..preload import hidden_modules
 from ..state import Boot
 from ..unpatched import hashlib, marshal, os, tempfile, time
 from ..watching.snapshot import Snapshot
-from . import hypothesis_database, xdist_worker
+from . import hypothesis_database, program_arguments, xdist_worker
 
 _DIGEST = 32
 # How many versions of a file are kept: users undo edits and switch branches.
@@ -78,6 +78,7 @@ class Cache:
             self._store(entry, code)
         hidden_modules.executing(code)
         if site_paths.is_project(path):  # pytest rewrites installed plugins, too
+            program_arguments.note(code)
             xdist_worker.note(source)
         return code
 

@@ -20,8 +20,14 @@ from ..state import Worker
 from ..timings.timer import Timer
 from ..unpatched import os
 from ..wire import Message, cut
-from . import artifacts_fixture, debugger, hypothesis_summary, narrow_collection
-from .arguments import command_line
+from . import (
+    artifacts_fixture,
+    debugger,
+    hypothesis_summary,
+    narrow_collection,
+    program_arguments,
+)
+from .arguments import command_line, given
 from .left_out import LeftOut
 from .plugin import LensPlugin
 from .pytest_prebuild import PrebuiltConfig
@@ -51,6 +57,7 @@ def run(worker: Worker, config: PrebuiltConfig) -> NoReturn:
                 plugins.append(worker.timer)
             if plugin.silent_hooks is not None:
                 plugins.append(plugin.silent_hooks)
+            program_arguments.begin(given(worker))
             status = int(pytest.main(command_line(worker), plugins=plugins))
     except BaseException as error:  # SystemExit in a conftest, among others
         plugin.startup_errors.note(error)

@@ -144,8 +144,7 @@ class LensPlugin:
         elif options.appends and hasattr(early_config.known_args_namespace, "cov_append"):
             early_config.known_args_namespace.cov_append = True
         early_config.invocation_params = arguments.with_args(
-            early_config.invocation_params,
-            [*options.arguments, *self._worker.named(options.args)],
+            early_config.invocation_params, arguments.given(self._worker)
         )
         yield
 

@@ -7,6 +7,7 @@ it (`xdist_controller`).
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import Any
 
@@ -132,7 +133,7 @@ def _basics(slot: Message) -> Message:
         "workerid": _name(slot),
         "workercount": slot["count"],
         "testrunuid": slot["run"],
-        "mainargv": ["pytest"],
+        "mainargv": list(sys.argv),
     }
 
 
