@@ -98,6 +98,47 @@ SHOWN = """
     @pytest.mark.xfail(reason="known")
     def test_known(): assert 0
 """
+#: Hooks that change a report when pytest has counted it.
+CHANGES_REPORTS = """
+    import pytest
+
+    def change(report, name):
+        if report.when == "call" and report.nodeid.endswith(name):
+            report.outcome = "failed" if report.passed else "passed"
+
+    class Last:
+        @pytest.hookimpl(trylast=True)
+        def pytest_runtest_logreport(self, report):
+            change(report, "_last")
+
+    class Around:
+        @pytest.hookimpl(hookwrapper=True)
+        def pytest_runtest_logreport(self, report):
+            yield
+            change(report, "_around")
+            if report.nodeid.endswith("_known"):
+                vars(report).pop("wasxfail", None)
+
+    def pytest_configure(config):
+        config.pluginmanager.register(Last())
+        config.pluginmanager.register(Around())
+
+    def pytest_runtest_logreport(report):
+        change(report, "_plain")
+"""
+CHANGED = """
+    import pytest
+
+    def test_bad_plain(): assert 0
+    def test_good_plain(): pass
+    def test_bad_last(): assert 0
+    def test_good_last(): pass
+    def test_bad_around(): assert 0
+    def test_good_around(): pass
+
+    @pytest.mark.xfail
+    def test_known(): assert 0
+"""
 HIDDEN = """
     def test_hidden(): pass
     def test_counted(): pass
@@ -253,6 +294,10 @@ CASES: dict[str, tuple[dict[str, str], list[str]]] = {
     "statuses": (
         {"conftest.py": STATUSES, "test_it.py": SHOWN},
         ["", "-v", "-q", "-rA", "-rfEp --tb=short", "--tb=no -rsxX"],
+    ),
+    "changed reports": (
+        {"conftest.py": CHANGES_REPORTS, "test_it.py": CHANGED},
+        ["--tb=no -rN", "-v --tb=no -rN"],
     ),
     "a hidden test": (
         {"conftest.py": STATUSES, "test_it.py": HIDDEN},

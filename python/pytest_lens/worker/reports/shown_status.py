@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
+from .. import own_code
 from ..processes import fork_safety
 from ..wire import MESSAGE_LIMIT, Message, cut
 
-# Packages whose hooks are about reports of subtests alone, which have a form of their own.
-_USUAL_PACKAGES = ("_pytest", "pytest_subtests")
+# Packages whose hooks decide nothing unusual, or about reports of subtests alone, which have
+# a form of their own.
+_USUAL_PACKAGES = ("_pytest", "pytest_subtests", own_code.PACKAGE)
 _NAME = "lens-shown-status"
 # The most characters of a category, a letter or a word.
 _LONG = 200

@@ -19,6 +19,7 @@ from ..unpatched import os
 from ..wire import MESSAGE_LIMIT, Message, cut
 from . import failure_traceback, report_text, shown_status
 from .assertion_diff import Comparisons
+from .counted_outcomes import CountedOutcomes
 from .exception_text import own_text
 
 _PHASES = ("setup", "call", "teardown")
@@ -32,6 +33,8 @@ class VerdictBuilder:
         self._root = root
         self._comparisons = comparisons
         self._path = ""
+        #: The outcomes with which pytest's terminal counts the reports.
+        self.counted = CountedOutcomes()
         self._reports: dict[str, Any] = {}
         self._subtests: list[Any] = []
         self._details: dict[str, Message] = {}
@@ -80,6 +83,7 @@ class VerdictBuilder:
         self._failed = None
         self._statuses = []
         self._has_unusual_status = False
+        self.counted.begin()
         self._new_attempt()
 
     def _new_attempt(self) -> None:
@@ -114,18 +118,20 @@ class VerdictBuilder:
 
     def note_report(self, report: Any) -> None:
         """Note a report that counts: all other plugins have seen it."""
+        self.counted.keep(report)
         if self._config is not None:
-            self._whole.append(report_text.written(self._config, report))
+            self._whole.append(report_text.written(self._config, self.counted.of(report)))
         if self._later is not None:
             self._kept.append(report)
         if self._shown is not None:
-            self._note_status(report, self._shown.take(report))
+            self._note_status(self.counted.of(report), self._shown.take(report))
         if is_subtest(report):
             self._subtests.append(report)
             self._subtest_details.append(self._details.get(report.when, {}))
             return
         if report.when == "setup" and self._reports:  # a plugin or a conftest repeats the test
             details = self._details
+            self._take_as_counted()
             # Unless it took the failure back, as pytest-rerunfailures does, pytest counts it.
             if self._failed is None and self._has_failed():
                 reports, subtests = self._reports, self._subtests
@@ -149,6 +155,7 @@ class VerdictBuilder:
 
         `ms`: the time that it took, by our own clock.
         """
+        self._take_as_counted()
         verdict = self._usual_verdict(crash, ms)
         is_usual = verdict is not None
         if verdict is None:
@@ -156,9 +163,16 @@ class VerdictBuilder:
         if self._later is not None:
             kept, self._kept = self._kept, []
             if not is_usual or any(report.user_properties for report in kept):
-                verdict["reports"] = [report_text.written(self._later, report) for report in kept]
+                counted = map(self.counted.of, kept)
+                verdict["reports"] = [report_text.written(self._later, one) for one in counted]
         self._new_attempt()
         return verdict
+
+    def _take_as_counted(self) -> None:
+        """Other hooks may have changed the reports since pytest counted them."""
+        counted = self.counted
+        self._reports = {when: counted.of(report) for when, report in self._reports.items()}
+        self._subtests = [counted.of(report) for report in self._subtests]
 
     def _usual_verdict(self, crash: BaseException | None, ms: float) -> Message | None:
         """The verdict of a test that passed and of which there is nothing else to say."""

@@ -268,6 +268,11 @@ class LensPlugin:
     def pytest_timeout_set_timer(self, item: Any, settings: Any) -> bool | None:
         return self._timers.set(item, settings)
 
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_report_teststatus(self, report: Any) -> Iterator[None]:
+        yield  # pytest itself makes a test fail here whose subtests failed
+        self._verdicts.counted.ask(report)
+
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: Any) -> None:
         self._verdicts.note_report(report)
