@@ -100,7 +100,12 @@ fn covers(whole: &str, part: &str) -> bool {
     if !whole.contains("::") {
         return whole.is_empty() || whole == "." || is_within(NodeId::new(part).file(), whole);
     }
-    part.strip_prefix(whole).is_some_and(|rest| rest.starts_with("::") || rest.starts_with('['))
+    part.strip_prefix(whole).is_some_and(is_inner)
+}
+
+/// Whether a test's id goes on with a part of what its beginning names: a class's test, or a case.
+fn is_inner(rest: &str) -> bool {
+    rest.starts_with("::") || rest.starts_with('[')
 }
 
 /// Returns whether an id selects a node: by its own id, or by its function, class, file or folder.
@@ -114,7 +119,8 @@ pub(crate) fn means(id: &str, node: &Node) -> bool {
     if !id.contains("::") {
         return id.is_empty() || id == "." || is_within(&node.file, id);
     }
-    *node.function_id == *id || node.id.strip_prefix(id).is_some_and(|rest| rest.starts_with("::"))
+    // A hook of the project may add brackets to the id of a function without cases, and of a case.
+    *node.function_id == *id || node.id.strip_prefix(id).is_some_and(is_inner)
 }
 
 /// Normalizes an id or path to pytest's form: relative to the root, without `.` and `..`.

@@ -50,6 +50,25 @@ async fn ids_of_every_kind_mean_what_lies_in_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_id_means_the_tests_to_whose_ids_a_hook_adds_brackets() {
+    let conftest = "def pytest_collection_modifyitems(items):\n    \
+                    for item in items:\n        \
+                    name = item.nodeid + '[chrome]'\n        \
+                    item._nodeid = name\n        \
+                    if hasattr(item, '_id'): item._id = type(item._id).parse(name)\n";
+    let test = "import pytest\ndef test_ok(): pass\n\
+                @pytest.mark.parametrize('n', [1, 2])\ndef test_n(n): pass\n";
+    let lab = Lab::open(&[("conftest.py", conftest), ("test_a.py", test)]).await;
+    let ok = "test_a.py::test_ok[chrome]".to_owned();
+    let cases = ["test_a.py::test_n[1][chrome]", "test_a.py::test_n[2][chrome]"];
+    assert_eq!(ran(&lab, Order::of(&["test_a.py::test_ok"])).await, [&*ok]);
+    assert_eq!(ran(&lab, Order::of(&[&ok])).await, [&*ok]);
+    assert_eq!(ran(&lab, Order::of(&["test_a.py::test_n"])).await, cases);
+    assert_eq!(ran(&lab, Order::of(&["test_a.py::test_n[1]"])).await, cases[..1]);
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn tests_run_in_the_order_of_arguments_if_a_request_asks_for_it() {
     let lab = Lab::open(FILES).await;
     let a = |name: &str| format!("tests/test_a.py::{name}");
