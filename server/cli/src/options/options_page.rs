@@ -22,7 +22,7 @@ those that tests read) are the daemon's. Paths in options are relative to the cu
 An option \"by pytest\" in `addopts` makes a run pytest's, too, except with options that pytest does not have (`--json`).
 
 - **ours**: the engine or the command line carries it out, with pytest's meaning. The tests' `sys.argv` has no `-x`,
-  `--maxfail`, `-r` and `-n`, and may have the other arguments in another order.
+  `--maxfail`, `-r` and `-n`, and may have the other arguments in another order and form (`-Wignore`).
 - **passed on**: pytest's session in the engine gets it. So does any option that is not in this table: if pytest does not
   know it either, the error says so.
 - **by pytest**: `pytest-lens` becomes `python -m pytest` with the project's interpreter and the same arguments. Nothing of
