@@ -163,14 +163,17 @@ class VerdictBuilder:
         if self._later is not None:
             kept, self._kept = self._kept, []
             if not is_usual or any(report.user_properties for report in kept):
-                counted = map(self.counted.of, kept)
-                verdict["reports"] = [report_text.written(self._later, one) for one in counted]
+                if self.counted.have_changed():
+                    kept = list(map(self.counted.of, kept))
+                verdict["reports"] = [report_text.written(self._later, report) for report in kept]
         self._new_attempt()
         return verdict
 
     def _take_as_counted(self) -> None:
         """Other hooks may have changed the reports since pytest counted them."""
         counted = self.counted
+        if not counted.have_changed():
+            return
         self._reports = {when: counted.of(report) for when, report in self._reports.items()}
         self._subtests = [counted.of(report) for report in self._subtests]
 
