@@ -163,8 +163,6 @@ class VerdictBuilder:
         if self._later is not None:
             kept, self._kept = self._kept, []
             if not is_usual or any(report.user_properties for report in kept):
-                if self.counted.have_changed():
-                    kept = list(map(self.counted.of, kept))
                 verdict["reports"] = [report_text.written(self._later, report) for report in kept]
         self._new_attempt()
         return verdict
@@ -176,6 +174,7 @@ class VerdictBuilder:
             return
         self._reports = {when: counted.of(report) for when, report in self._reports.items()}
         self._subtests = [counted.of(report) for report in self._subtests]
+        self._kept = [counted.of(report) for report in self._kept]
 
     def _usual_verdict(self, crash: BaseException | None, ms: float) -> Message | None:
         """The verdict of a test that passed and of which there is nothing else to say."""
