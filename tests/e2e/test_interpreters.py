@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import marshal
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import lens
 from editor import Editor
 from world import DEADLINE, Project, World
 
@@ -183,3 +185,24 @@ async def test_settings_take_effect(world: World, tmp_path: Path) -> None:
     (started,) = editor.sent("pytestLens/runStarted", since=seen)
     assert started["params"]["total"] == 2
     await editor.stop()
+
+
+def test_the_worker_loads_from_one_file_that_may_be_damaged(world: World, tmp_path: Path) -> None:
+    """Without bytecode, as in many containers, the worker would be compiled at each start."""
+    project = Project(tmp_path, FILES)
+
+    def run() -> Path:
+        ended = lens(world, "run", "-q", cwd=project.root, env={"PYTHONDONTWRITEBYTECODE": "1"})
+        assert (ended.status, ended.err) == (0, ""), ended
+        (file,) = (world.home / "cache").rglob("*.modules*")
+        return file
+
+    file = run()
+    whole, made = file.read_bytes(), file.stat().st_ino
+    kind, modules = marshal.loads(whole)
+    assert "_pytest_lens_worker.session.plugin" in modules
+    assert run().stat().st_ino == made
+    elsewhere = marshal.dumps(((kind[0], "/elsewhere"), modules))
+    for damaged in (b"", whole[: len(whole) // 2], marshal.dumps(1), elsewhere):
+        file.write_bytes(damaged)
+        assert marshal.loads(run().read_bytes())[0] == kind

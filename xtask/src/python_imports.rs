@@ -24,6 +24,7 @@ const WORKER: &str = "worker";
 /// other.
 const FLOORS: &[&[&str]] = &[
     &["cluster"],
+    &["start"],
     &["boot", "coverage_report"],
     &["base"],
     &["session"],
@@ -40,13 +41,14 @@ const FLOORS: &[&[&str]] = &[
     &["timings"],
     &["watching"],
     &["site_paths", "wire"],
-    &["high_descriptors"],
-    &["config_files", "own_code", "unpatched"],
+    &["compiled", "high_descriptors"],
+    &["config_files", "garbage", "own_code", "unpatched"],
 ];
 
 /// Every import of one module of the package by another that is not at the top of the file: file, module, reason.
 const LATE: &[(&str, &str, &str)] = &[
     ("worker/boot.py", "worker.base", "it imports pytest, which may be missing"),
+    ("worker/start.py", "worker.boot", "it is loaded in another way"),
     ("worker/state.py", "worker.inputs.recorder", "for type checkers alone: it imports pytest, which may be missing"),
     ("worker/state.py", "worker.timings.timer", "as above"),
     ("plugin.py", "_native", "every pytest of the environment loads the plugin, most without `--lens`"),

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import pytest
 
-from . import start_over
+from . import garbage, start_over
 from .output import coverage_data
 from .park import Park
 from .preload import preload_modules
@@ -64,6 +64,7 @@ def run(worker: Worker) -> NoReturn:
     worker.role = command.role
     worker.options, worker.purpose = command.options, command.purpose
     if command.kind == "become":
+        garbage.resume()
         gc.unfreeze()
         keeper.mark_as_session(worker.boot.keeper)
     random_state.mark()
@@ -76,6 +77,8 @@ def resume(worker: Worker) -> NoReturn:
     start_over.resume(worker, worker.boot.resume or {})
     worker.plugin_packages = pytest_prebuild.plugin_packages(pytest_prebuild.plugin_distributions())
     random_state.mark()
+    garbage.resume()
+    gc.unfreeze()
     main.run(worker, pytest_prebuild.PrebuiltConfig())
 
 
@@ -83,7 +86,7 @@ def _freeze(is_awaited: bool) -> None:
     """Leave the forks no reason to write to the memory that they share."""
     if not is_awaited:  # there is little garbage: pytest's own
         gc.collect()
-    gc.freeze()
+    garbage.resume()
 
 
 def _interpreter() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The first lines that run in the user's interpreter: it looks like ``python -m pytest`` then."""
+"""The first steps in the user's interpreter: it looks like ``python -m pytest`` then."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import importlib.util
 import sys
 from typing import Any, NoReturn
 
+from . import compiled
 from .processes import keeper, process_exit, process_tree
 from .state import Boot, Worker, greet
 from .unpatched import json, os
@@ -33,6 +34,7 @@ def main() -> NoReturn:
         _load_pytest(worker)
         from . import base
 
+        compiled.end()
         if boot.resume is not None:
             base.resume(worker)
         base.run(worker)

@@ -52,6 +52,8 @@ from .terminal import TerminalStream
 _BATCH = 500
 # The most deselected tests whose ids the engine gets.
 _LISTED = 10_000
+# Up to so many tests leave all that they make in the young generations.
+_FEW = 100
 
 
 class LensPlugin:
@@ -303,6 +305,10 @@ class LensPlugin:
             by_id = builder.by_id(session.items)
             self._traces.finish(session.config)
             self._ready(session)
+        if not self._has_collected_garbage and len(session.items) <= _FEW:
+            # Now it visits what this session made, at its end all that its parent has, too.
+            gc.collect()
+            self._has_collected_garbage = True
         gc.unfreeze()  # a test may look at all objects, or count on garbage to go
         self._last_garbage = LastGarbage(session.config, self._has_collected_garbage)
         loop = RunLoop(worker, self._verdicts, by_id)

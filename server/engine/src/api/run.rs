@@ -94,8 +94,14 @@ pub(super) async fn prepare(
     }
     let cluster = project.wanted_cluster(&request)?;
     let purpose = project.purpose_of(request.options.run_disabled || coverage.is_some() || cluster.is_some());
-    let is_exact = coverage.is_some();
-    let usual = SessionOverrides { is_exact, ..SessionOverrides::default() };
+    // The session that collects for a command's only run makes its reports, too.
+    let reports = is_command
+        && !project.pool.is_resident()
+        && purpose == Purpose::Run
+        && !request.options.full_reports
+        && project.expects_reports(&request.options.arguments);
+    let is_exact = coverage.is_some() || reports;
+    let usual = SessionOverrides { is_exact, reports, ..SessionOverrides::default() };
     let mut chosen = choose(project, &request, &usual, purpose).await?;
     let kind = plan_run::kind(project, &request, &chosen.collected, coverage, is_command, cluster.is_some());
     let (run_ids, handle) = (&shared.run_ids, handle(shared, path));

@@ -193,6 +193,8 @@ pub(crate) enum Collector {
     Prestarted(Arc<Prestarted>),
     /// A fork of the base, which is kept.
     Fork,
+    /// The base itself, of which no other session is forked.
+    SoleSession,
     /// The base itself, which ends with the session.
     Base,
     /// That of a debugger, at which a person may take any amount of time.
@@ -209,7 +211,7 @@ pub(crate) async fn collect(
 ) -> Result<(CollectedSession, ExclusiveSession), CollectFailure> {
     let began = Instant::now();
     let purpose = order.purpose;
-    let fork = !matches!(order.by, Collector::Base | Collector::Debugged(_));
+    let may_fork = !matches!(order.by, Collector::Base | Collector::Debugged(_));
     let is_debugged = matches!(order.by, Collector::Debugged(_));
     let (mut opened_before, mut from) = (Snapshot::default(), None);
     let arrived = match order.by {
@@ -222,6 +224,7 @@ pub(crate) async fn collect(
             arrived
         }
         Collector::Fork => base.fork(hub, Role::Collected, order.options.clone(), purpose).await,
+        Collector::SoleSession => base.become_role(Role::Collected, order.options.clone(), purpose),
         Collector::Base => {
             let role = if purpose == Purpose::Run { Role::Collected } else { Role::Collect };
             base.become_role(role, order.options.clone(), purpose)
@@ -294,7 +297,8 @@ pub(crate) async fn collect(
     });
     let (nodes, reasons, snapshot, (is_certain, has_certain_code), perhaps_read) =
         compared.await.ok_or_else(|| CollectFailure::broken("the collected tests could not be read"))?;
-    let shared = fork && reasons.is_empty();
+    // Its reports are about the one run.
+    let shared = may_fork && reasons.is_empty() && !order.options.reports;
     let (process, events, exclusive) = match purpose {
         _ if shared => (Some(process), Some(events), ExclusiveSession::default()),
         Purpose::Run => {

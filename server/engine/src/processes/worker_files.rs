@@ -94,7 +94,7 @@ pub(crate) fn prune_compiled(cache_dir: &Path) {
 pub(crate) const TOO_OLD: &str = "Python 3.9 or newer is needed:";
 
 /// The module that a warm interpreter begins with.
-pub(crate) const INTERPRETER: &str = "boot";
+pub(crate) const INTERPRETER: &str = "start";
 
 /// The module of a cluster's driver.
 pub(crate) const DRIVER: &str = "cluster.driver";

@@ -40,6 +40,14 @@ impl Project {
         self.apply(&layers).await.arguments != self.state.settings.load().arguments
     }
 
+    /// Returns whether sessions with these arguments will probably make reports of themselves as a whole.
+    pub(crate) fn expects_reports(&self, arguments: &[String]) -> bool {
+        let (settings, pytest) = (self.state.settings.load(), self.state.pytest.load());
+        let variable = std::env::var("PYTEST_ADDOPTS").unwrap_or_default();
+        let words = settings.arguments.iter().chain(arguments).chain(&pytest.addopts).map(String::as_str);
+        names_report(words.chain(variable.split_whitespace()))
+    }
+
     /// Puts settings in force; returns the old ones.
     async fn apply(&self, layers: &LayeredSettings) -> Arc<Settings> {
         let (old, settings) = (self.state.settings.load_full(), Box::new(layers.in_force()));
@@ -50,6 +58,30 @@ impl Project {
         }
         old
     }
+}
+
+/// Options of pytest and of plugins that make reports of a whole session, as in `session/arguments.py`: what each begins
+/// with.
+const REPORTS: [&str; 14] = [
+    "--junit",
+    "--cov",
+    "--html",
+    "--json-report",
+    "--report-log",
+    "--benchmark-json",
+    "--alluredir",
+    "--store-durations",
+    "--csv",
+    "--md-report",
+    "--cucumber",
+    "--ctrf",
+    "--nunit",
+    "--pastebin",
+];
+
+/// Returns whether one of these words for pytest looks as if it asks for a report of a whole session. Only pytest knows.
+fn names_report<'a>(mut words: impl Iterator<Item = &'a str>) -> bool {
+    words.any(|word| REPORTS.iter().any(|name| word.starts_with(name)))
 }
 
 /// Whether arguments name one configuration for all tests, so that nested projects do not count.

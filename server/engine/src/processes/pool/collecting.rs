@@ -210,6 +210,11 @@ impl Pool {
         let window = self.window().await;
         let by = match self.take_prestarted(&base, &options).await {
             Some(prestarted) => Collector::Prestarted(prestarted),
+            // A fork would copy much of its memory. Further sessions are needed after crashes alone.
+            None if fork && !self.resident && purpose == Purpose::Run => {
+                self.state().base = None;
+                Collector::SoleSession
+            }
             None if fork => Collector::Fork,
             None => Collector::Base,
         };
