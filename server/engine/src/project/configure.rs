@@ -60,11 +60,12 @@ impl Project {
     }
 }
 
-/// Options of pytest and of plugins that make reports of a whole session, as in `session/arguments.py`: what each begins
-/// with.
-const REPORTS: [&str; 14] = [
-    "--junit",
+/// Options of pytest and of plugins that make reports of a whole session: those of `session/arguments.py`.
+const REPORTS: [&str; 16] = [
+    "--junit-xml",
+    "--junitxml",
     "--cov",
+    "--cov-fail-under",
     "--html",
     "--json-report",
     "--report-log",
@@ -73,15 +74,15 @@ const REPORTS: [&str; 14] = [
     "--store-durations",
     "--csv",
     "--md-report",
-    "--cucumber",
+    "--cucumber-json",
     "--ctrf",
-    "--nunit",
+    "--nunit-xml",
     "--pastebin",
 ];
 
-/// Returns whether one of these words for pytest looks as if it asks for a report of a whole session. Only pytest knows.
+/// Returns whether one of these words for pytest seems to ask for a report of a whole session. Only pytest knows.
 fn names_report<'a>(mut words: impl Iterator<Item = &'a str>) -> bool {
-    words.any(|word| REPORTS.iter().any(|name| word.starts_with(name)))
+    words.any(|word| REPORTS.contains(&word.split_once('=').map_or(word, |(name, _)| name)))
 }
 
 /// Whether arguments name one configuration for all tests, so that nested projects do not count.
@@ -91,4 +92,28 @@ pub(crate) fn names_configuration(arguments: &[String]) -> bool {
         let name = word.split_once('=').map_or(word.as_str(), |(name, _)| name);
         names.contains(&name) || (word.starts_with("-c") && !word.starts_with("--"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r15_the_options_of_reports_are_those_of_the_worker() {
+        let source = include_str!("../../../../python/pytest_lens/worker/session/arguments.py");
+        let (_, after) = source.split_once("_OF_COVERAGE = {").unwrap();
+        let (table, _) = after.split_once("# Options that leave tests out").unwrap();
+        let mut theirs: Vec<_> = table.split('"').filter(|text| text.starts_with("--")).collect();
+        let mut ours: Vec<_> = REPORTS.into_iter().filter(|name| *name != "--junitxml").collect();
+        theirs.sort_unstable();
+        ours.sort_unstable();
+        assert_eq!(ours, theirs);
+    }
+
+    #[test]
+    fn r15_a_report_is_expected_for_its_option_with_or_without_a_value() {
+        let names = |words: &str| names_report(words.split(' '));
+        assert!(names("-q --junitxml=x.xml") && names("--cov src") && names("--cov=src"));
+        assert!(!names("-q --cov-report=term --no-cov --junit-prefix=a tests"));
+    }
 }
