@@ -148,6 +148,47 @@ def test_hooks_decide_the_exit_status(world: World, tmp_path: Path, name: str, w
         assert reason in told.out
 
 
+#: Garbage that only a collection finds, of which Python then warns.
+GARBAGE = {
+    "finalizer": """
+        class Broken:
+            def __del__(self):
+                raise ValueError("broken")
+
+        def test_it():
+            broken = Broken()
+            broken.own = broken
+        """,
+    "coroutine": """
+        async def work():
+            pass
+
+        def test_it():
+            held = [work()]
+            held.append(held)
+        """,
+    "file": """
+        def test_it():
+            held = [open(__file__)]
+            held.append(held)
+        """,
+}
+
+
+@pytest.mark.parametrize("arguments", [[], ["-n2"], ["--mode=subprocess"], ["--junitxml=x.xml"]])
+@pytest.mark.parametrize("name", GARBAGE)
+def test_a_warning_that_is_an_error_fails_a_session_at_its_last_collection_of_garbage(
+    world: World, tmp_path: Path, name: str, arguments: list[str]
+) -> None:
+    project = Project(tmp_path / "project", {"test_it.py": GARBAGE[name]})
+    assert lens(world, "run", *arguments, cwd=project.root).status == 0
+    for configuration, options in (("[pytest]\nfilterwarnings = error\n", []), ("", ["-Werror"])):
+        project.write("pytest.ini", configuration)
+        assert plain(world, project.root, *options).status == 1
+        told = lens(world, "run", *arguments, *options, cwd=project.root)
+        assert told.status == 1 and "1 passed" in told.out, told
+
+
 @pytest.mark.parametrize("way", ["-n1", "-n2", "--mode=subprocess"])
 def test_what_tests_leave_to_the_end_of_their_process_happens(
     world: World, tmp_path: Path, way: str

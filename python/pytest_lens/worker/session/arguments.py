@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -159,6 +160,14 @@ def has_own_summary(config: Any) -> bool:
         fork_safety.module_of(implementation.plugin).partition(".")[0] not in known
         for implementation in config.hook.pytest_terminal_summary.get_hookimpls()
     )
+
+
+def warnings_are_errors(config: Any) -> bool:
+    """Whether a warning may fail the end of a session: one of garbage with a broken `__del__`."""
+    options = getattr(config.known_args_namespace, "pythonwarnings", None) or ()
+    words = [*config.getini("filterwarnings"), *options]
+    is_any = any(word.strip().startswith("error") for word in words)
+    return is_any or any(action == "error" for action, *_ in warnings.filters)
 
 
 def hooks_may_read_selection(worker: Worker, config: Any) -> bool:

@@ -353,8 +353,8 @@ class LensPlugin:
             yield
         config.option.durations = durations
 
-    @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:
+        # Before pytest's own hook, which reports what the collection has found.
         if self._last_garbage is not None:
             self._last_garbage.collect()
 
@@ -429,7 +429,8 @@ class LensPlugin:
                 "reasons": reasons,
                 "unfit": worker.unfit,
                 "reports": list(dict.fromkeys(self._reports)),
-                "summarizes": arguments.has_own_summary(session.config),
+                "summarizes": arguments.has_own_summary(session.config)
+                or arguments.warnings_are_errors(session.config),
                 "looks": arguments.hooks_may_read_selection(worker, session.config),
                 "rootdir": str(session.config.rootpath),
                 "inifile": str(session.config.inipath) if session.config.inipath else None,

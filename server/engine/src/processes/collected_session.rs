@@ -79,7 +79,7 @@ pub(crate) struct CollectedSession {
     /// Its hooks in pytest-xdist's controller set something up for all workers, so that one runner runs all tests: each
     /// has a controller of its own.
     pub one_controller: bool,
-    /// A conftest or plugin adds sections to pytest's summary.
+    /// Its end counts: a conftest or plugin adds sections to pytest's summary, or a warning would be an error.
     pub summarizes: bool,
     /// Duration of collecting, in milliseconds.
     pub took_ms: f64,

@@ -574,7 +574,7 @@ pub(crate) struct WireCollected {
     /// Its hooks in xdist's controller set something up for all workers.
     #[serde(default)]
     pub one_controller: bool,
-    /// A conftest or plugin adds sections to pytest's summary.
+    /// Its end counts: a conftest or plugin adds sections to pytest's summary, or a warning would be an error.
     #[serde(default)]
     pub summarizes: bool,
     #[serde(default)]
