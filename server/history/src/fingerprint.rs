@@ -200,10 +200,11 @@ impl Fingerprints {
         if !is_code(path) && self.was_written_by_a_run(modified) {
             return None;
         }
-        let settled = modified.elapsed().is_ok_and(|age| age.as_secs() >= 2);
+        // A file may be replaced by one of the same size and time of modification.
+        let settled = changed.elapsed().is_ok_and(|age| age.as_secs() >= 2);
         if settled
             && let Some((time, size, content)) = known.get(path)
-            && (*time, *size) == (modified, data.len())
+            && (*time, *size) == (changed, data.len())
         {
             return Some(CodeFile { content: *content, changed });
         }
@@ -212,7 +213,7 @@ impl Fingerprints {
         } else {
             Sha256::digest(std::fs::read(path).ok()?).into()
         };
-        known.insert(path.to_owned(), (modified, data.len(), content));
+        known.insert(path.to_owned(), (changed, data.len(), content));
         Some(CodeFile { content, changed })
     }
 

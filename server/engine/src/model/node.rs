@@ -196,8 +196,10 @@ type ByState<T> = DashMap<PathBuf, (SystemTime, u64, T)>;
 /// The result for the present state of a file, read if it is not known.
 fn known_or_read<T: Clone>(known: &ByState<T>, path: &Path, read: impl FnOnce(&Path) -> Option<T>) -> Option<T> {
     let data = std::fs::metadata(path).ok()?;
-    // No program can set this time.
-    let changed = SystemTime::UNIX_EPOCH + Duration::from_nanos(entry_changed_ns(&data).try_into().ok()?);
+    // No program can set the time of the entry: a file may be replaced by one of the same size and time.
+    let entry = SystemTime::UNIX_EPOCH + Duration::from_nanos(entry_changed_ns(&data).try_into().ok()?);
+    let changed = entry.max(data.modified().ok()?);
+    // A file that was written just now may be written again within the resolution of its timestamp.
     let settled = changed.elapsed().is_ok_and(|age| age.as_secs() >= 2);
     if settled
         && let Some(known) = known.get(path)
@@ -216,7 +218,7 @@ fn known_or_read<T: Clone>(known: &ByState<T>, path: &Path, read: impl FnOnce(&P
 /// Analyses of files on disk, cached for each state of a file.
 #[derive(Default)]
 pub(crate) struct Analyses {
-    known: DashMap<PathBuf, (SystemTime, u64, Arc<FileAnalysis>)>,
+    known: ByState<Arc<FileAnalysis>>,
     functions: ByState<Arc<Functions>>,
     contents: ByState<Fingerprint>,
     /// Import graph of the last requested sources.
@@ -226,23 +228,10 @@ pub(crate) struct Analyses {
 impl Analyses {
     /// The analysis of a file's current text; `None` if it can't be read.
     pub(crate) fn of(&self, path: &Path, settings: &PytestSettings) -> Option<Arc<FileAnalysis>> {
-        let data = std::fs::metadata(path).ok()?;
-        let modified = data.modified().ok()?;
-        // A file that was written just now may be written again within the resolution of its timestamp.
-        let settled = modified.elapsed().is_ok_and(|age| age.as_secs() >= 2);
-        if settled
-            && let Some(known) = self.known.get(path)
-            && known.0 == modified
-            && known.1 == data.len()
-        {
-            return Some(Arc::clone(&known.2));
-        }
-        let source = String::from_utf8_lossy(&pytest_lens_analysis::listing::read_file(path).ok()?).into_owned();
-        let analysis = Arc::new(analyze(&source, settings));
-        if settled {
-            self.known.insert(path.to_owned(), (modified, data.len(), Arc::clone(&analysis)));
-        }
-        Some(analysis)
+        known_or_read(&self.known, path, |path| {
+            let source = String::from_utf8_lossy(&pytest_lens_analysis::listing::read_file(path).ok()?).into_owned();
+            Some(Arc::new(analyze(&source, settings)))
+        })
     }
 
     /// The files of the last import graph.
