@@ -82,3 +82,23 @@ def test_coverage_is_that_of_all_sessions(world: World, tmp_path: Path) -> None:
     told = lens(world, *arguments, cwd=project.root, env=env)
     assert told.status == 0 and "100%" in told.out, told
     assert told.out.count("tests coverage") == 1, told
+
+
+@pytest.mark.parametrize("place", ["argument", "addopts", "variable", "subprocess"])
+def test_one_session_collects_and_makes_the_report(
+    world: World, tmp_path: Path, place: str
+) -> None:
+    """What the project does while pytest collects would fail a second time."""
+    files = {
+        "conftest.py": "import os\ndef pytest_sessionstart(): os.mkdir('made')\n",
+        "test_a.py": "import os\nos.mkdir('imported')\ndef test_it(): pass\n",
+    }
+    option = "--junitxml=report.xml"
+    if place == "addopts":
+        files["pytest.ini"] = f"[pytest]\naddopts = {option}\n"
+    project = Project(tmp_path / "project", files)
+    ways = {"argument": [option], "subprocess": ["--mode=subprocess", option]}
+    env = {"PYTEST_ADDOPTS": option} if place == "variable" else {}
+    told = lens(world, "run", *ways.get(place, []), cwd=project.root, env=env)
+    assert told.status == 0 and "1 passed" in told.out, told
+    assert 'tests="1"' in (project.root / "report.xml").read_text()
