@@ -145,6 +145,43 @@ def test_b11_a_fault_of_one_project_is_one_sentence_and_the_others_run(
     assert unmatched in lens(world, "doctor", cwd=project.root).out
 
 
+@pytest.mark.parametrize(
+    "testpaths",
+    [
+        "packages/a ./packages/b/",
+        "packages/*",
+        "packages/*/tests",
+        "packages/a/tests own packages/b",
+    ],
+)
+def test_testpaths_within_nested_projects_make_no_test_run_twice(
+    world: World, tmp_path: Path, testpaths: str
+) -> None:
+    passes = "def test_x():\n    pass\n"
+    files = {"pytest.ini": f"[pytest]\ntestpaths = {testpaths}\n", "test_top.py": passes}
+    files |= {"own/test_own.py": passes}
+    for name in "ab":
+        files |= {f"packages/{name}/pytest.ini": "[pytest]\n"}
+        files |= {f"packages/{name}/tests/test_{name}.py": passes}
+        # The session of the root has no such option.
+        conftest = "def pytest_configure(config):\n    assert config.rootpath.name != 'mono'\n"
+        files |= {f"packages/{name}/conftest.py": conftest}
+    project = Project(tmp_path / "mono", files)
+    own = ["own/test_own.py::test_x"] if "own" in testpaths else []
+    all_ids = sorted([*own, *(f"packages/{it}/tests/test_{it}.py::test_x" for it in "ab")])
+
+    told = lens(world, "run", "-v", cwd=project.root)
+    lines = [line.split()[0] for line in told.out.splitlines() if "::test_x PASSED" in line]
+    assert (sorted(lines), told.status) == (all_ids, 0), told.out + told.err
+    assert f"{len(all_ids)} passed" in told.out
+    for options in ([], ["--static"]):
+        told = lens(world, "list", *options, cwd=project.root)
+        assert sorted(line for line in told.lines if "::" in line) == all_ids, told.out
+    one = {"packages/a/tests/test_a.py::test_x": "passed"}
+    assert run(world, project, "packages/a") == (one, 0)
+    assert run(world, project, "packages/a/tests") == (one, 0)
+
+
 async def test_b11_an_editor_sees_one_item_for_each_project(world: World, project: Project) -> None:
     editor = await Editor.start(world, project)
     await editor.command("pytestLens.collect", {"force": True})

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from ..unpatched import os
 
 
 class LeftOut:
@@ -14,5 +17,24 @@ class LeftOut:
         self._folders = frozenset(folders)
 
     @pytest.hookimpl(tryfirst=True)
+    def pytest_load_initial_conftests(self, early_config: Any) -> None:
+        """pytest imports the conftests of its start paths, and collects these without a question.
+
+        Without any of its own the session collects nothing, instead of all folders.
+        """
+        decide = early_config._decide_args
+        start = str(early_config.invocation_params.dir)
+
+        def decide_own(**named: Any) -> Any:
+            args, source = decide(**named)
+            return [arg for arg in args if not self._holds(start, str(arg))], source
+
+        early_config._decide_args = decide_own
+
+    @pytest.hookimpl(tryfirst=True)
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
         return True if str(collection_path) in self._folders else None
+
+    def _holds(self, start: str, arg: str) -> bool:
+        path = Path(os.path.normpath(os.path.join(start, arg.partition("::")[0])))
+        return not self._folders.isdisjoint(map(str, (path, *path.parents)))
