@@ -18,6 +18,11 @@ pub(super) async fn collect(project: &Arc<Project>, force: bool) -> Answered {
     let purpose = if force { Purpose::List } else { Purpose::Unasked };
     let timed_out_before = project.pool.timed_out_imports();
     refresh(project, force, purpose).await.map_err(|failure| Refusal::from(&failure))?;
+    if project.state.changes.has_failed() {
+        // Nobody else notices what made outcomes stale.
+        let project = Arc::clone(project);
+        tokio::spawn(async move { project.review_outcomes().await });
+    }
     let timed_out = project.pool.timed_out_imports();
     if timed_out != timed_out_before {
         // The tests of all other files are collected.

@@ -58,6 +58,11 @@ impl ChangeLog {
         self.log.send_modify(|log| log.watching = Watching::Failed);
     }
 
+    /// Whether changes are not noticed, as the disk can't be watched.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.log.borrow().watching == Watching::Failed
+    }
+
     /// Adds changed paths, relative to the root.
     pub(crate) fn add(&self, paths: impl IntoIterator<Item = String>) {
         let mut paths = paths.into_iter().peekable();
