@@ -22,7 +22,9 @@ class LeftOut:
 
         Without any of its own the session collects nothing, instead of all folders.
         """
-        decide = early_config._decide_args
+        decide = getattr(early_config, "_decide_args", None)
+        if decide is None:  # before pytest 7.3; see `pytest_cmdline_main`
+            return
         start = str(early_config.invocation_params.dir)
 
         def decide_own(**named: Any) -> Any:
@@ -30,6 +32,11 @@ class LeftOut:
             return [arg for arg in args if not self._holds(start, str(arg))], source
 
         early_config._decide_args = decide_own
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_cmdline_main(self, config: Any) -> None:
+        start = str(config.invocation_params.dir)
+        config.args[:] = [arg for arg in config.args if not self._holds(start, str(arg))]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
