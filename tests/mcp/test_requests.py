@@ -214,3 +214,32 @@ async def test_flakiness_is_looked_up_by_any_spelling(project: Stage) -> None:
     answer = await project.agent.call("is_it_flaky", id="./tests/test_p.py::test_b")
     assert answer.text.startswith("NOT KNOWN TO BE FLAKY: tests/test_p.py::test_b"), answer.text
     assert "is no test" in await project.agent.refused("is_it_flaky", id="tests/test_p.py")
+
+
+async def test_no_report_is_made_and_no_gate_is_checked(project: Stage) -> None:
+    options = "--junitxml=report.xml --cov-fail-under=90"
+    project.project.write("pytest.ini", f"[pytest]\naddopts = {options}\n")
+    # As pytest-cov's, which the tests' environment need not have.
+    project.project.write(
+        "conftest.py",
+        """
+        import pytest
+
+
+        def pytest_addoption(parser):
+            parser.addoption("--cov-fail-under", dest="cov_fail_under", type=float)
+            parser.addoption("--no-cov", dest="no_cov", action="store_true")
+
+
+        @pytest.hookimpl(hookwrapper=True)
+        def pytest_runtestloop(session):
+            yield
+            session.testsfailed += not session.config.option.no_cov
+        """,
+    )
+    answer = await project.agent.run(ids=["tests/test_p.py::test_b"])
+    assert answer.first.startswith("PASSED: 1 passed in"), answer.text
+    assert "not checked here: `--cov-fail-under=90` of addopts" in answer.text
+    answer = await project.agent.call("explain_failure", id="tests/test_p.py::test_b")
+    assert answer.first.startswith("PASSED: 1 passed in"), answer.text
+    assert not (project.project.root / "report.xml").exists()

@@ -82,10 +82,11 @@ pub(super) async fn prepare(
         return Err(invalid(format!("field `workers`: {problem}, or leave it out")));
     }
     let source = source_of(&request.options)?;
-    // A command at a terminal, or of a CI service, makes the reports of pytest-cov and enforces its gates.
-    let is_command = source != Source::Editor;
+    // A command at a terminal, or of a CI service, makes the reports of pytest-cov and enforces its gates. Editors and
+    // agents run a few tests, which nobody wants gates to judge, and expect no new files in the repository.
+    let wants_reports = matches!(source, Source::Cli | Source::Ci);
     let mut coverage = None;
-    if !is_command || request.options.source.is_none() {
+    if !wants_reports || request.options.source.is_none() {
         (request.options.arguments, coverage) = split(&request.options.arguments);
     }
     let coverage = coverage.or_else(|| request.options.coverage.then(Coverage::for_editors));
@@ -95,7 +96,7 @@ pub(super) async fn prepare(
     let cluster = project.wanted_cluster(&request)?;
     let purpose = project.purpose_of(request.options.run_disabled || coverage.is_some() || cluster.is_some());
     // The session that collects for a command's only run makes its reports, too.
-    let reports = is_command
+    let reports = wants_reports
         && !project.pool.is_resident()
         && purpose == Purpose::Run
         && !request.options.full_reports
@@ -103,7 +104,7 @@ pub(super) async fn prepare(
     let is_exact = coverage.is_some() || reports;
     let usual = SessionOverrides { is_exact, reports, ..SessionOverrides::default() };
     let mut chosen = choose(project, &request, &usual, purpose).await?;
-    let kind = plan_run::kind(project, &request, &chosen.collected, coverage, is_command, cluster.is_some());
+    let kind = plan_run::kind(project, &request, &chosen.collected, coverage, wants_reports, cluster.is_some());
     let (run_ids, handle) = (&shared.run_ids, handle(shared, path));
     // Reports list what can't be collected, and pytest-cov measures imports.
     if kind.makes_reports() && chosen.collected.is_shared() && chosen.collected.scope != request.scope(project) {

@@ -69,6 +69,34 @@ async fn p9_reports_and_gates_of_the_projects_options_are_those_of_one_session()
     lab.close().await;
 }
 
+/// A gate that its plugin's own option turns off, as that of pytest-cov.
+const OPTIONAL_GATE: &str = "import pytest\n\
+     def pytest_addoption(parser):\n    \
+         parser.addoption('--cov-fail-under', dest='cov_fail_under', type=float)\n    \
+         parser.addoption('--no-cov', dest='no_cov', action='store_true')\n\
+     @pytest.hookimpl(hookwrapper=True)\n\
+     def pytest_runtestloop(session):\n    \
+         yield\n    \
+         session.testsfailed += not session.config.option.no_cov\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn editors_and_agents_get_no_reports_and_no_gates_and_commands_get_both() {
+    for (source, is_command) in [("editor", false), ("agent", false), ("cli", true), ("ci", true)] {
+        let lab = Lab::open(&[
+            ("pytest.ini", "[pytest]\naddopts = --cov-fail-under=90 --junitxml=report.xml\n"),
+            ("conftest.py", OPTIONAL_GATE),
+            ("test_a.py", "def test_one(): pass\ndef test_two(): pass\n"),
+        ])
+        .await;
+        let one = Order::of(&["test_a.py::test_one"]).with(|options| options.source = Some(source.into()));
+        let ran = lab.run(one).await;
+        assert_eq!(ran.outcomes(), ["test_a.py::test_one passed"], "{source}");
+        assert_eq!(ran.end.status == RunEndStatus::Passed, !is_command, "{source}: {:?}", ran.end);
+        assert_eq!(lab.project.root.join("report.xml").exists(), is_command, "{source}");
+        lab.close().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_report_of_a_part_has_no_errors_of_other_files() {
     let lab = Lab::open(&[
