@@ -39,7 +39,15 @@ fn understand(mut value: Value, spellings: &mut Spellings) -> Message {
     spellings.encode(&mut value);
     settle_parameters(&mut value);
     let id = value.get("id").and_then(|id| serde_json::from_value(id.clone()).ok()).unwrap_or_default();
-    let is_request = value.get("method").is_some_and(Value::is_string);
+    let method = value.get("method").and_then(Value::as_str);
+    if value.get("id").is_some()
+        && let Some(unknown) = method.filter(|method| method.starts_with("$/"))
+    {
+        // LSP: such notifications may be ignored, but not requests. `tower_lsp` ignores both.
+        let error = Error { data: Some(unknown.into()), ..Error::method_not_found() };
+        return Message::Refused(Response::from_error(id, error));
+    }
+    let is_request = method.is_some();
     let is_response = value.get("result").is_some() || value.get("error").is_some();
     let understood = if is_request {
         serde_json::from_value(value).ok().map(Message::Request)

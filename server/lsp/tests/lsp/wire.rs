@@ -125,3 +125,13 @@ async fn uris_with_raw_characters_are_read_and_answered_as_the_client_spells_the
     let told = client.seen("pytestLens/testOutcome").pop().unwrap();
     assert_eq!(told["workspace"], folder);
 }
+
+#[tokio::test(start_paused = true)]
+async fn d1_a_request_that_only_some_servers_know_is_answered_and_such_a_notification_is_not() {
+    let mut client = Client::ready().await;
+    let refused = client.request("$/foo", json!({})).await.unwrap_err();
+    assert_eq!(refused["code"], -32601, "{refused}");
+    client.notify("$/foo", json!({})).await;
+    client.command("pytestLens.collect", json!({})).await.unwrap();
+    assert!(client.refusals.is_empty());
+}
