@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -129,6 +131,30 @@ async def test_kill_ends_the_whole_process_tree(editor: Editor) -> None:
     assert await asyncio.to_thread(editor.world.wait_until_gone, "sleep(600)") == {}
     after = await editor.run({"ids": ["test_long.py::test_first"]})
     assert after.outcomes == {"test_first": "passed"}
+
+
+@pytest.mark.parametrize("how", ["mode", "interpreter", "trust"])
+async def test_a_run_whose_processes_are_closed_reports_every_test(
+    world: World, tmp_path: Path, how: str
+) -> None:
+    editor = await Editor.start(world, Project(tmp_path, {"test_long.py": LONG}))
+    answer = await editor.command("pytestLens.run", {"ids": SLOW})
+    await editor.started("test_long.py::test_long", answer["runId"])
+    if how == "mode":
+        editor.configure({"executionMode": "subprocess"})
+    elif how == "interpreter":
+        editor.configure({"pythonPath": sys.executable})
+    else:
+        editor.client.protocol.notify("pytestLens/trust", {"trusted": False})
+    run = await editor.finished(answer)
+    assert run.finished["status"] == "killed"
+    assert set(run.results) == set(SLOW)
+    left = [result for result in run.results.values() if result["outcome"] == "not_run"]
+    assert "test_long.py::test_long" in [result["id"] for result in left]
+    assert {result["message"] for result in left} == {run.finished["message"]}
+    assert run.finished["counts"]["notRun"] == len(left)
+    assert run.finished["counts"]["total"] == len(SLOW) - len(left)
+    await editor.stop()
 
 
 async def test_a_cancelled_progress_is_a_stop_and_then_a_kill(editor: Editor) -> None:

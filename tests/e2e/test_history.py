@@ -92,6 +92,28 @@ async def test_an_editor_hears_of_runs_at_a_terminal(
     await editor.stop()
 
 
+async def test_a_test_that_is_there_again_has_its_last_outcome(
+    world: World, tmp_path: Path
+) -> None:
+    cut = "\n\ndef test_two():\n    assert 0\n"
+    project = Project(tmp_path, {"test_a.py": f"def test_one():\n    pass\n{cut}"})
+    editor = await Editor.start(world, project)
+    document = editor.open("test_a.py")
+    await editor.run({})
+    await editor.until(document.diagnostics, "the failure")
+    document.replace(cut, "")
+    document.save()
+    assert await editor.collected() == 1
+    await editor.until(lambda: not document.diagnostics(), "the end of the failure")
+    document.replace("    pass\n", f"    pass\n{cut}")
+    document.save()
+    (diagnostic,) = await editor.until(document.diagnostics, "the failure once more")
+    assert diagnostic.range.start.line == document.line_of("assert 0")
+    titles = (await document.titles())[document.line_of("def test_two")]
+    assert any("failed" in title for title in titles), titles
+    await editor.stop()
+
+
 def test_a_damaged_history_does_not_fail_a_run(
     world: World, project: Project, env: dict[str, str]
 ) -> None:

@@ -39,6 +39,9 @@ impl State {
         for id in &touched.gone {
             files.extend(workspace.findings.clear_test(id));
         }
+        if !touched.back.is_empty() {
+            workspace.link.tests_returned.notify_one();
+        }
         if let EventPayload::TestOutcome(outcomes) = payload {
             files.extend(workspace.take_failures(documents, disk, encoding, &outcomes.run_id, &outcomes.outcomes));
         }

@@ -3,18 +3,24 @@
 use std::sync::Arc;
 
 use lsp_types::MessageType;
-use pytest_lens_protocol::{EventPayload, PROTOCOL_VERSION, Request, Response, RunCounts, RunEnd, RunEndStatus};
+use pytest_lens_protocol::{
+    EventPayload, PROTOCOL_VERSION, Request, Response, RunCounts, RunEnd, RunEndStatus, TestOutcome, TestOutcomes,
+};
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::engine::event_log::{apply, follow};
+use crate::engine::event_log::follow;
 use crate::engine::{collect, configure, last_outcomes};
 use crate::error::{CommandError, CommandResult, ErrorKind};
-use crate::session::state::Shared;
+use crate::session::message::Outgoing;
+use crate::session::state::{Shared, State};
 use crate::timing::{FILES_QUIET, INITIALIZED_LIMIT, RECONNECT_PAUSE};
 use crate::workspaces::link::{Link, Phase};
 use crate::workspaces::view::RunView;
 use crate::workspaces::workspace::Workspace;
+
+/// The most outcomes in one event.
+const PIECE: usize = 500;
 
 /// Opens or reopens a folder's context, and follows its events.
 pub(crate) fn start(shared: &Arc<Shared>, folder: &str) {
@@ -48,33 +54,47 @@ async fn shut_down(shared: &Arc<Shared>, phase: &Phase) {
     }
 }
 
-/// Ends the runs of a context that is gone: their `runFinished` will never arrive.
+/// Ends the runs of a context that is gone: the rest of their events will never arrive. No event of that context is
+/// applied from now on, because the folder's phase is another one.
 fn abandon_runs(shared: &Arc<Shared>, folder: &str, status: RunEndStatus, message: &str) {
-    let ends: Vec<RunEnd> = {
-        let state = shared.state();
-        let runs = state.workspace(folder).map(|workspace| workspace.view.runs());
-        let end = |(run_id, run): (&String, &RunView)| RunEnd {
-            run_id: run_id.clone(),
-            status,
-            counts: RunCounts {
-                total: run.done,
-                passed: run.done - run.failed,
-                failed: run.failed,
-                not_run: run.total.saturating_sub(run.done),
-                ..RunCounts::default()
-            },
-            duration_ms: 0.0,
-            message: Some(message.to_owned()),
-            debug_data: None,
-            warnings: Vec::new(),
-            timings: None,
-            summaries: Vec::new(),
-            exit_status: None,
-        };
-        runs.into_iter().flatten().map(end).collect()
-    };
-    for end in ends {
-        apply(shared, folder, &EventPayload::RunFinished(end));
+    shared.change_and_send(|state| state.abandon_runs(folder, status, message));
+}
+
+impl State {
+    fn abandon_runs(&mut self, folder: &str, status: RunEndStatus, message: &str) -> Vec<Outgoing> {
+        let Some(workspace) = self.workspace(folder) else { return Vec::new() };
+        let runs: Vec<(String, RunView)> =
+            workspace.view.runs().iter().map(|(id, run)| (id.clone(), run.clone())).collect();
+        let mut told = Vec::new();
+        for (run_id, run) in runs {
+            let not_run = |id: &Arc<str>| TestOutcome {
+                id: id.to_string(),
+                outcome: "not_run".into(),
+                attempt: 1,
+                message: Some(message.to_owned()),
+                ..TestOutcome::default()
+            };
+            let counts = RunCounts { not_run: run.counts.not_run + run.left.len(), ..run.counts };
+            let left: Vec<TestOutcome> = run.left.iter().map(not_run).collect();
+            for outcomes in left.chunks(PIECE) {
+                let outcomes = TestOutcomes { run_id: run_id.clone(), outcomes: outcomes.to_vec() };
+                told.extend(self.apply_event(folder, &EventPayload::TestOutcome(outcomes)));
+            }
+            let end = RunEnd {
+                run_id,
+                status,
+                counts,
+                duration_ms: 0.0,
+                message: Some(message.to_owned()),
+                debug_data: None,
+                warnings: Vec::new(),
+                timings: None,
+                summaries: Vec::new(),
+                exit_status: None,
+            };
+            told.extend(self.apply_event(folder, &EventPayload::RunFinished(end)));
+        }
+        told
     }
 }
 
@@ -190,13 +210,20 @@ async fn keep_configured(shared: &Arc<Shared>, context_id: &str, mut settings: w
     }
 }
 
-/// Collects at the start, and whenever files have changed and no further change follows. Never ends.
+/// Collects at the start, and whenever files have changed and no further change follows; requests the outcomes of tests
+/// that are new to the tree, or there again. Never ends.
 async fn keep_up(shared: &Arc<Shared>, folder: &str, link: &Link) {
     let first = collect_in(shared, folder, true).await;
     show_fault(shared, first);
     last_outcomes::fetch(shared, folder).await;
     loop {
-        link.files_changed.notified().await;
+        tokio::select! {
+            () = link.files_changed.notified() => {}
+            () = link.tests_returned.notified() => {
+                last_outcomes::fetch(shared, folder).await;
+                continue;
+            }
+        }
         while tokio::time::timeout(FILES_QUIET, link.files_changed.notified()).await.is_ok() {}
         let again = collect_in(shared, folder, false).await;
         show_fault(shared, again);

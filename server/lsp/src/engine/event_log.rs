@@ -6,9 +6,10 @@ use std::sync::Arc;
 use pytest_lens_protocol::{Event, EventPayload, InventoryDelta, Request, Response};
 
 use crate::error::{CommandError, ErrorKind};
-use crate::session::state::Shared;
+use crate::session::state::{Shared, State};
 use crate::timing::EVENTS_WAIT_MS;
 use crate::workspaces::link::Link;
+use crate::workspaces::workspace::Workspace;
 
 /// Reads the context's events until the context is gone; an error if it can't be followed at all.
 pub(crate) async fn follow(shared: &Arc<Shared>, folder: &str, link: &Link, context_id: &str) -> Option<CommandError> {
@@ -25,7 +26,7 @@ pub(crate) async fn follow(shared: &Arc<Shared>, folder: &str, link: &Link, cont
             Ok(Response::Events { cursor: next, events }) => {
                 served = true;
                 cursor = next;
-                apply_all(shared, folder, &events).await;
+                apply_all(shared, folder, context_id, &events).await;
                 link.cursor.send_replace(cursor);
             }
             Ok(other) => return Some(CommandError::unexpected("get_events", &other)),
@@ -37,26 +38,31 @@ pub(crate) async fn follow(shared: &Arc<Shared>, folder: &str, link: &Link, cont
 
 /// Applies events to the folder's view. Large deltas are applied in pieces, and other tasks run between them: no lens
 /// and no answer waits for a whole inventory.
-async fn apply_all(shared: &Arc<Shared>, folder: &str, events: &[Arc<Event>]) {
+async fn apply_all(shared: &Arc<Shared>, folder: &str, context_id: &str, events: &[Arc<Event>]) {
     for event in events {
         let size = shared.state().piece(folder);
         let EventPayload::Inventory(delta) = &event.payload else {
-            apply(shared, folder, &event.payload);
+            apply(shared, folder, context_id, &event.payload);
             continue;
         };
         let Some(news) = news(shared, folder, delta) else { continue };
         for piece in news.pieces(size) {
-            apply(shared, folder, &EventPayload::Inventory(piece));
+            apply(shared, folder, context_id, &EventPayload::Inventory(piece));
             tokio::task::yield_now().await;
         }
         shared.change_and_send(|state| state.send_small_tree(folder));
     }
 }
 
-/// Applies one event.
-pub(crate) fn apply(shared: &Arc<Shared>, folder: &str, payload: &EventPayload) {
+/// Applies one event of a context, unless the folder has left it: its runs are over by then.
+fn apply(shared: &Arc<Shared>, folder: &str, context_id: &str, payload: &EventPayload) {
+    let apply = |state: &mut State| {
+        let is_present = |workspace: &Workspace| workspace.link.context().as_deref() == Some(context_id);
+        let is_present = state.workspace(folder).is_some_and(is_present);
+        if is_present { state.apply_event(folder, payload) } else { Vec::new() }
+    };
     // A panic in one event does not affect others.
-    let applied = AssertUnwindSafe(|| shared.change_and_send(|state| state.apply_event(folder, payload)));
+    let applied = AssertUnwindSafe(|| shared.change_and_send(apply));
     if catch_unwind(applied).is_err() {
         tracing::error!("an event was lost in a panic: {payload:?}");
     }

@@ -35,10 +35,10 @@ pub(crate) fn run_started(cancels: &mut Cancels, run_id: &str, total: usize) -> 
 
 /// Some of the run's tests are done.
 pub(crate) fn run_progressed(run_id: &str, run: &RunView) -> Outgoing {
-    let failed = if run.failed > 0 { format!(", {} failed", run.failed) } else { String::new() };
+    let failed = if run.failed() > 0 { format!(", {} failed", run.failed()) } else { String::new() };
     let attempt = if run.attempt > 1 { format!(", attempt {}", run.attempt) } else { String::new() };
-    let message = format!("{}/{}{failed}{attempt}", run.done, run.total);
-    let percentage = (run.done * 100).checked_div(run.total).and_then(|percent| u32::try_from(percent.min(100)).ok());
+    let message = format!("{}/{}{failed}{attempt}", run.done(), run.total);
+    let percentage = (run.done() * 100).checked_div(run.total).and_then(|percent| u32::try_from(percent.min(100)).ok());
     Outgoing::Progress(Progress::Report { token: run_token(run_id), message, percentage })
 }
 

@@ -35,6 +35,8 @@ pub(crate) struct Link {
     pub(crate) retry: Notify,
     /// Signals that files changed.
     pub(crate) files_changed: Notify,
+    /// Signals that tests are there again whose outcomes only the history has.
+    pub(crate) tests_returned: Notify,
     /// The settings for the engine. Only the folder's task sends them.
     pub(crate) settings: watch::Sender<Value>,
     task: Mutex<Option<AbortHandle>>,
@@ -47,6 +49,7 @@ impl Default for Link {
             cursor: watch::Sender::new(0),
             retry: Notify::new(),
             files_changed: Notify::new(),
+            tests_returned: Notify::new(),
             settings: watch::Sender::new(Value::Object(serde_json::Map::new())),
             task: Mutex::new(None),
         }

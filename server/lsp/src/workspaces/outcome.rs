@@ -3,10 +3,24 @@
 use std::time::SystemTime;
 
 use jiff::Timestamp;
+use pytest_lens_protocol::RunCounts;
 
 /// Whether an outcome is a failure.
 pub(crate) fn is_failure(outcome: &str) -> bool {
     matches!(outcome, "failed" | "error" | "timed_out" | "crashed")
+}
+
+/// Adds an outcome to the counts of its run.
+pub(crate) fn count(counts: &mut RunCounts, outcome: &str) {
+    let place = match outcome {
+        "passed" | "xpassed" => &mut counts.passed,
+        "skipped" | "xfailed" => &mut counts.skipped,
+        "error" | "crashed" => &mut counts.errors,
+        "not_run" => &mut counts.not_run,
+        _ => &mut counts.failed,
+    };
+    *place += 1;
+    counts.total += usize::from(outcome != "not_run");
 }
 
 /// The sign before an outcome.

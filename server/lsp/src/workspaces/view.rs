@@ -6,10 +6,11 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use pytest_lens_protocol::{
-    CollectError, EventPayload, FileSkip, Hint, InventoryDelta, ItemKind, NodeId, Siblings, TestItem, TestOutcome,
+    CollectError, EventPayload, FileSkip, Hint, InventoryDelta, ItemKind, NodeId, RunCounts, RunStart, Siblings,
+    TestItem, TestOutcome,
 };
 
-use crate::workspaces::outcome::is_failure;
+use crate::workspaces::outcome::{count, is_failure};
 
 /// The id for the parent of the top level, which no item has.
 const TOP: &str = "";
@@ -19,12 +20,24 @@ const TOP: &str = "";
 pub(crate) struct RunView {
     /// Number of selected tests.
     pub(crate) total: usize,
-    /// Number of tests with a final outcome.
-    pub(crate) done: usize,
-    /// Number of these that failed.
-    pub(crate) failed: usize,
+    /// The selected tests without a final outcome.
+    pub(crate) left: BTreeSet<Arc<str>>,
+    /// The final outcomes.
+    pub(crate) counts: RunCounts,
     /// The highest attempt so far, if tests are repeated.
     pub(crate) attempt: u32,
+}
+
+impl RunView {
+    /// Number of tests with a final outcome.
+    pub(crate) fn done(&self) -> usize {
+        self.counts.total + self.counts.not_run
+    }
+
+    /// Number of tests that failed.
+    pub(crate) fn failed(&self) -> usize {
+        self.counts.failed + self.counts.errors
+    }
 }
 
 /// The effect of an event on documents.
@@ -34,6 +47,8 @@ pub(crate) struct Touched {
     pub(crate) tests: BTreeSet<String>,
     /// Removed ids, including those below them.
     pub(crate) gone: Vec<String>,
+    /// Tests that are there again, whose outcomes went with them.
+    pub(crate) back: Vec<String>,
     /// The inventory's errors or items changed.
     pub(crate) inventory: bool,
 }
@@ -47,7 +62,10 @@ pub(crate) struct View {
     results: BTreeMap<String, TestOutcome>,
     /// Tests whose last outcome is older than a change that can reach them.
     stale: BTreeSet<String>,
+    /// Removed tests that had an outcome.
+    lost: BTreeSet<String>,
     running: BTreeMap<String, String>,
+    /// Flakiness, also of removed tests: the engine reports it only when it changes.
     hints: BTreeMap<String, Hint>,
     runs: BTreeMap<String, RunView>,
     errors: Vec<CollectError>,
@@ -67,22 +85,15 @@ impl View {
             EventPayload::Inventory(delta) => {
                 touched.inventory = true;
                 touched.gone = self.take(delta.clone());
+                let upserts = || delta.upserts.iter().map(|item| &*item.id);
+                touched.back = upserts().filter(|id| self.lost.remove(*id)).map(str::to_owned).collect();
+                let changed = upserts().chain(touched.gone.iter().map(String::as_str));
+                touched.tests = changed.filter(|id| self.hints.contains_key(*id)).map(str::to_owned).collect();
                 self.errors.clone_from(&delta.errors);
             }
             EventPayload::RunStarted(run) => {
-                let ids = run.ids.clone().unwrap_or_default();
                 self.skipped_files = (run.run_id.clone(), run.skipped_files.clone());
-                match (self.runs.get_mut(&run.run_id), &mut self.last_run) {
-                    // More of its tests are known.
-                    (Some(known), last_run) => {
-                        known.total = run.total;
-                        last_run.get_or_insert_default().extend(ids);
-                    }
-                    (None, last_run) => {
-                        self.runs.insert(run.run_id.clone(), RunView { total: run.total, ..RunView::default() });
-                        *last_run = Some(ids);
-                    }
-                }
+                self.take_start(run);
             }
             EventPayload::TestStarted(started) => {
                 for id in &started.ids {
@@ -116,6 +127,37 @@ impl View {
         touched
     }
 
+    fn take_start(&mut self, run: &RunStart) {
+        let selected: Vec<Arc<str>> = match &run.ids {
+            Some(ids) => ids.iter().map(|id| id.as_str().into()).collect(),
+            None => self.collected_tests().collect(),
+        };
+        let ids = run.ids.clone().unwrap_or_default();
+        match (self.runs.get_mut(&run.run_id), &mut self.last_run) {
+            // More of its tests are known.
+            (Some(known), last_run) => {
+                known.total = run.total;
+                known.left.extend(selected);
+                last_run.get_or_insert_default().extend(ids);
+            }
+            (None, last_run) => {
+                let left = selected.into_iter().collect();
+                self.runs.insert(run.run_id.clone(), RunView { total: run.total, left, ..RunView::default() });
+                *last_run = Some(ids);
+            }
+        }
+    }
+
+    /// The tests that the engine of the open context has collected.
+    fn collected_tests(&self) -> impl Iterator<Item = Arc<str>> {
+        let is_test = |item: &&Arc<TestItem>| {
+            let is_leaf =
+                !item.kind.is_outline() && item.kind != ItemKind::Class && !self.children.contains_key(&item.id);
+            is_leaf && !item.provisional && !self.unconfirmed.contains(&item.id)
+        };
+        self.items.values().filter(is_test).map(|item| Arc::clone(&item.id))
+    }
+
     fn take_outcome(&mut self, run_id: &str, outcome: &TestOutcome) {
         let run = self.runs.get_mut(run_id);
         if outcome.will_rerun {
@@ -126,8 +168,8 @@ impl View {
         }
         self.running.remove(&outcome.id);
         if let Some(run) = run {
-            run.done += 1;
-            run.failed += usize::from(is_failure(&outcome.outcome));
+            run.left.remove(outcome.id.as_str());
+            count(&mut run.counts, &outcome.outcome);
         }
         // A test that was not run keeps its last outcome.
         if outcome.outcome != "not_run" {
@@ -198,10 +240,11 @@ impl View {
                 continue;
             }
             left.extend(self.children.remove(&id).unwrap_or_default());
-            self.results.remove(&*id);
+            if self.results.remove(&*id).is_some() {
+                self.lost.insert(id.to_string());
+            }
             self.stale.remove(&*id);
             self.running.remove(&*id);
-            self.hints.remove(&*id);
             self.unconfirmed.remove(&id);
             gone.push(id.to_string());
         }
@@ -417,7 +460,7 @@ impl View {
 
     /// The flakiness of an item and of all items within.
     pub(crate) fn hints_within<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a Hint> {
-        within(&self.hints, id)
+        within(&self.hints, id).filter(|hint| self.items.contains_key(hint.id.as_str()))
     }
 
     /// Ids of the tests whose last outcome is a failure.

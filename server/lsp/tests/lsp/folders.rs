@@ -286,7 +286,7 @@ async fn a_context_that_the_engine_forgot_is_opened_anew() {
     client.idle().await;
     assert_eq!(client.engine.asked("init_context").len(), 2);
     assert_snapshot!(client.transcript_of(&["window/showMessage", "pytestLens/runFinished"]).await, @r#"
-    pytestLens/runFinished {"runId":"run-1","status":"internal_error","counts":{"total":0,"passed":0,"failed":0,"skipped":0,"errors":0,"notRun":1},"durationMs":0.0,"message":"the engine lost this run","workspace":"file:///repo","seq":2}
+    pytestLens/runFinished {"runId":"run-1","status":"internal_error","counts":{"total":0,"passed":0,"failed":0,"skipped":0,"errors":0,"notRun":1},"durationMs":0.0,"message":"the engine lost this run","workspace":"file:///repo","seq":3}
     window/showMessage {"type":1,"message":"the engine lost this run"}
     "#);
 }

@@ -1,8 +1,11 @@
 //! Runs: from the cursor to notifications, diagnostics and progress.
 
+use std::sync::Arc;
+
 use insta::assert_snapshot;
 use pytest_lens_protocol::{
-    CollectError, EventPayload, Frame, InventoryDelta, Location, Range, Request, StaleOutcomes, TestOutcome,
+    CollectError, ErrorCode, Event, EventPayload, Frame, InventoryDelta, Location, Range, Request, Response,
+    StaleOutcomes, TestOutcome,
 };
 use serde_json::json;
 
@@ -281,4 +284,88 @@ async fn a_client_that_is_slow_to_refresh_is_not_asked_twice() {
     }
     let refreshes = client.transcript_of(&["workspace/codeLens/refresh"]).await;
     assert_eq!(refreshes.lines().count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_test_of_a_run_whose_context_is_closed_has_an_outcome() {
+    const KINDS: [&str; 2] = ["pytestLens/testOutcome", "pytestLens/runFinished"];
+    let other = |settings| ("workspace/didChangeConfiguration", json!({ "settings": { "pytestLens": settings } }));
+    let ways = [
+        other(json!({ "executionMode": "subprocess" })),
+        other(json!({ "executionMode": "subprocess", "pythonPath": "/other/python" })),
+        ("pytestLens/trust", json!({ "trusted": false })),
+    ];
+    let mut client = Client::ready().await;
+    client.open("test_a.py", SAMPLE).await;
+    let uri = client.uri("test_a.py");
+    let all = || inventory(file("test_a.py", &uri, &["test_one", "test_two", "test_three"]), &[]);
+    for (number, (method, params)) in ways.into_iter().enumerate() {
+        let run = format!("run-{number}");
+        let mut start = run_started(&run, &["test_a.py::test_one", "test_a.py::test_two", "test_a.py::test_three"]);
+        if let EventPayload::RunStarted(start) = &mut start
+            && number == 1
+        {
+            start.ids = None;
+        }
+        let skipped = TestOutcome { outcome: "skipped".into(), ..passed("test_a.py::test_one") };
+        client.emit([all(), start, test_started(&run, "test_a.py::test_two"), outcome(&run, skipped)]).await;
+        client.idle().await;
+        client.take_all();
+        // The next context has a log of its own.
+        client.engine.forget_events(&client.context());
+        client.notify(method, params).await;
+        client.idle().await;
+        let outcomes: Vec<_> =
+            client.seen(KINDS[0]).iter().flat_map(|told| told["outcomes"].as_array().unwrap().clone()).collect();
+        let mut ids: Vec<_> = outcomes.iter().map(|outcome| outcome["id"].as_str().unwrap()).collect();
+        ids.sort_unstable();
+        assert_eq!(ids, ["test_a.py::test_three", "test_a.py::test_two"], "{method}");
+        let [end] = client.seen(KINDS[1]).try_into().unwrap();
+        for outcome in outcomes {
+            assert_eq!((&outcome["outcome"], &outcome["message"]), (&json!("not_run"), &end["message"]));
+        }
+        assert_eq!(end["runId"], run.as_str());
+        let counts = json!({ "total": 1, "passed": 0, "failed": 0, "skipped": 1, "errors": 0, "notRun": 2 });
+        assert_eq!(end["counts"], counts, "{method}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_test_that_is_there_again_has_its_last_outcome_and_its_hint_again() {
+    let mut client = Client::ready().await;
+    client.write("test_a.py", SAMPLE);
+    client.open("test_a.py", SAMPLE).await;
+    let uri = client.uri("test_a.py");
+    let id = "test_a.py::TestGroup::test_two";
+    let all = || file("test_a.py", &uri, &["test_one", "TestGroup::test_two"]);
+    client.emit([inventory(all(), &[]), flaky(id)]).await;
+    client.emit(run_of("run-1", failed(id, &uri, 10))).await;
+    client.idle().await;
+    let codes = |client: &Client| {
+        let told = client.seen(DIAGNOSTICS).pop().unwrap();
+        told["diagnostics"].as_array().unwrap().iter().map(|one| one["code"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(codes(&client), ["flaky", "failed"]);
+    client.emit([inventory(vec![], &[id])]).await;
+    client.idle().await;
+    assert!(codes(&client).is_empty());
+    let before = client.engine.asked("get_last_outcomes").len();
+    let past = TestOutcome { as_of: Some(1_764_079_380_000), stale: true, ..failed(id, &uri, 10) };
+    let EventPayload::TestOutcome(mut remembered) = outcome("remembered", past) else { unreachable!() };
+    remembered.outcomes.push(TestOutcome { as_of: Some(1_764_079_380_000), ..passed("test_a.py::test_one") });
+    let event = Event { seq: 0, payload: EventPayload::TestOutcome(remembered) };
+    client.engine.script("get_last_outcomes", Response::Events { cursor: 0, events: vec![Arc::new(event)] });
+    client.take_all();
+    client.emit([inventory(all(), &[])]).await;
+    client.idle().await;
+    assert_eq!(client.engine.asked("get_last_outcomes").len(), before + 1);
+    assert_eq!(codes(&client), ["flaky", "failed"]);
+    let told = client.seen("pytestLens/testOutcome").pop().unwrap();
+    assert_eq!((&told["runId"], &told["outcomes"][0]["id"]), (&json!("remembered"), &json!(id)));
+    let lenses = client.lenses("test_a.py").await;
+    assert!(lenses.iter().any(|lens| lens.contains("failed 12 ms · ") && lens.contains("· stale")), "{lenses:?}");
+    // Nothing is lost any more: further changes request nothing.
+    client.emit([inventory(vec![], &["test_a.py::test_three"]), inventory(all(), &[])]).await;
+    client.idle().await;
+    assert_eq!(client.engine.asked("get_last_outcomes").len(), before + 1);
 }

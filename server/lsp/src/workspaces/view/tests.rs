@@ -221,7 +221,7 @@ proptest! {
                 _ => { finals += 1; view.apply(&outcome(&id, "not_run")); }
             }
         }
-        prop_assert_eq!(view.runs()["r"].done, finals);
+        prop_assert_eq!(view.runs()["r"].done(), finals);
         let counts = RunCounts::default();
         let status = RunEndStatus::Passed;
         let end = RunEnd { run_id: "r".into(), status, counts, duration_ms: 0.0, message: None, debug_data: None, warnings: Vec::new(), timings: None, summaries: Vec::new(), exit_status: None };
@@ -266,6 +266,6 @@ fn b11_a_run_of_which_more_is_known_keeps_what_is_done() {
     view.apply(&EventPayload::RunStarted(start(1, "a/test_a.py::t")));
     view.apply(&outcome("a/test_a.py::t", "passed"));
     view.apply(&EventPayload::RunStarted(start(2, "b/test_b.py::t")));
-    assert_eq!((view.runs()["r"].done, view.runs()["r"].total), (1, 2));
+    assert_eq!((view.runs()["r"].done(), view.runs()["r"].total), (1, 2));
     assert_eq!(view.last_run().unwrap(), &["a/test_a.py::t", "b/test_b.py::t"]);
 }
