@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lsp_types::{MessageType, Position};
-use pytest_lens_protocol::{FileSkip, Request, Response, RunOnSave, RunOptions};
+use pytest_lens_protocol::{FileSkip, NodeId, Request, Response, RunOnSave, RunOptions};
 use ropey::Rope;
 use serde_json::{Value, json};
 
@@ -72,8 +72,8 @@ pub(crate) async fn debug(shared: &Arc<Shared>, args: RunArgs) -> CommandResult<
         ));
     };
     let context_id = connection::context(shared, &folder).await?;
-    let request = Request::DebugRun { context_id, node_ids, options: Some(options(args)) };
-    match shared.call(request).await? {
+    let request = Request::DebugRun { context_id, node_ids: node_ids.clone(), options: Some(options(args)) };
+    match shared.call(request).await.map_err(|error| refusal(shared, &folder, &node_ids, error))? {
         Response::DebugStarted { run_id, host, port } => {
             // Without a plugin nothing reads the answer, and the tests wait for a person to attach.
             if !shared.state().features.opted_in {
@@ -356,7 +356,7 @@ async fn start(shared: &Arc<Shared>, folder: &str, request: RunRequest) -> Comma
     let context_id = connection::context(shared, folder).await?;
     let RunRequest { ids: node_ids, workers, maxfail, options } = request.clone();
     let all = Request::RunStream { context_id: context_id.clone(), node_ids, workers, maxfail, options: Some(options) };
-    match shared.call(all).await? {
+    match shared.call(all).await.map_err(|error| refusal(shared, folder, &request.ids, error))? {
         Response::RunStarted { run_id, total_tests: 0 } => {
             // The reason comes with the events of the run.
             let _ = tokio::time::timeout(CATCH_UP_LIMIT, catch_up(shared, folder, &context_id)).await;
@@ -371,6 +371,30 @@ async fn start(shared: &Arc<Shared>, folder: &str, request: RunRequest) -> Comma
             Ok(Accepted { folder: folder.to_owned(), run_id, total: total_tests })
         }
         other => Err(CommandError::unexpected("run_stream", &other)),
+    }
+}
+
+/// The error for tests that the engine refuses: it knows only the disk.
+fn refusal(shared: &Arc<Shared>, folder: &str, ids: &[String], error: CommandError) -> CommandError {
+    if error.kind != ErrorKind::Arguments {
+        return error;
+    }
+    let mut state = shared.state();
+    ids.iter().find_map(|id| state.unsaved(folder, id)).unwrap_or(error)
+}
+
+impl State {
+    /// The error for a test that only the live text of its document has; `None` for any other.
+    fn unsaved(&mut self, folder: &str, id: &str) -> Option<CommandError> {
+        let suffix = NodeId::new(id).names()?;
+        let path = self.workspace(folder)?.file_of(id);
+        let saved = path.is_file().then(|| self.read_disk(&path)).flatten();
+        self.documents.get(&path)?.text.node(suffix)?;
+        if saved.is_some_and(|saved| saved.node(suffix).is_some()) {
+            return None;
+        }
+        let file = NodeId::new(id).file();
+        Some(CommandError::arguments(format!("{id} is not saved yet: save {file} first, then run it")))
     }
 }
 

@@ -369,3 +369,26 @@ async fn a_test_that_is_there_again_has_its_last_outcome_and_its_hint_again() {
     client.idle().await;
     assert_eq!(client.engine.asked("get_last_outcomes").len(), before + 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_unsaved_test_is_refused_with_the_advice_to_save_it() {
+    let mut client = Client::ready().await;
+    client.write("test_a.py", SAMPLE);
+    client.open("test_a.py", SAMPLE).await;
+    let uri = client.uri("test_a.py");
+    client.change("test_a.py", 2, json!([[0, 0, 0, 0, "def test_new():\n    pass\n\n"]])).await;
+    let cursor = json!({ "textDocument": { "uri": uri }, "position": { "line": 0, "character": 5 } });
+    let lens = json!({ "ids": ["test_a.py::test_new"] });
+    let saved = json!({ "ids": ["test_a.py::test_one"] });
+    for (command, argument, advice) in [
+        ("pytestLens.run", &cursor, "test_a.py::test_new is not saved yet: save test_a.py first, then run it"),
+        ("pytestLens.run", &lens, "test_a.py::test_new is not saved yet: save test_a.py first, then run it"),
+        ("pytestLens.debug", &lens, "test_a.py::test_new is not saved yet: save test_a.py first, then run it"),
+        ("pytestLens.run", &saved, "no such test"),
+    ] {
+        let request = if command == "pytestLens.run" { "run_stream" } else { "debug_run" };
+        client.engine.refuse(request, ErrorCode::InvalidRequest, "no such test");
+        let refused = client.command(command, argument.clone()).await.unwrap_err();
+        assert_eq!(refused["message"], advice, "{command} {argument}");
+    }
+}
