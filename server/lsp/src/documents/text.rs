@@ -6,7 +6,7 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use pytest_lens_analysis::{DefLine, Outline, PytestSettings, StaticNode};
+use pytest_lens_analysis::{DefLine, Outline, PytestSettings, Span, StaticNode};
 use ropey::Rope;
 
 use crate::documents::encoding::{content, narrow};
@@ -152,8 +152,24 @@ impl Text {
     /// The place of an older text's line of a test in this text: within the test, which may have moved in the file.
     /// `None` if one of them has no such test, or the test does not contain the line.
     pub(crate) fn spot_within(&self, old: &Text, suffix: &str, line: u32) -> Option<Spot> {
-        let lines = |node: &StaticNode| node.full_span.start.line as usize..node.full_span.end.line as usize + 1;
-        let (was, is) = (lines(old.node(suffix)?), lines(self.node(suffix)?));
+        self.spot_in_part(old, old.node(suffix)?.full_span, self.node(suffix)?.full_span, line)
+    }
+
+    /// The place of an older text's line of a fixture, or of any other function, in this text: within the function, which
+    /// may have moved in the file. `None` if the line is in no function, or its name is not that of exactly one in both.
+    pub(crate) fn spot_within_def(&self, old: &Text, line: u32) -> Option<Spot> {
+        let contains = |def: &&DefLine| (def.full_span.start.line..=def.full_span.end.line).contains(&line);
+        let around = old.defs().iter().filter(|def| !def.is_value).filter(contains);
+        let was = around.max_by_key(|def| def.full_span.start.line)?;
+        match (old.defs_named(&was.qualname).as_slice(), self.defs_named(&was.qualname).as_slice()) {
+            ([_], [is]) => self.spot_in_part(old, was.full_span, is.full_span, line),
+            _ => None,
+        }
+    }
+
+    fn spot_in_part(&self, old: &Text, was: Span, is: Span, line: u32) -> Option<Spot> {
+        let lines = |span: Span| span.start.line as usize..span.end.line as usize + 1;
+        let (was, is) = (lines(was), lines(is));
         let inner = (line as usize).checked_sub(was.start).filter(|_| was.contains(&(line as usize)))?;
         let part = |text: &Rope, lines: std::ops::Range<usize>| {
             let end = lines.end.min(text.len_lines());
@@ -186,5 +202,17 @@ mod tests {
         assert_eq!(new.spot_within(&old, "test_a", 1), Some(Spot::Kept(4)));
         assert_eq!(new.spot_within(&old, "test_b", 4), Some(Spot::Kept(1)));
         assert_eq!(new.spot_within(&old, "test_a", 4), None);
+    }
+
+    #[test]
+    fn c2_a_fixture_is_followed_where_it_moves_in_the_file() {
+        let fixture = "@pytest.fixture\ndef fx():\n    assert 0, 'boom'\n\n";
+        let rest = "def test_a():\n    pass\n\n@pytest.fixture\ndef other():\n    assert 1, 'other'\n\n";
+        let old = text(&format!("{rest}{fixture}"));
+        let new = text(&format!("{fixture}{rest}"));
+        assert_eq!(new.spot_within_def(&old, 9), Some(Spot::Kept(2)));
+        assert_eq!(new.spot_within_def(&old, 5), Some(Spot::Kept(9)));
+        assert_eq!(new.spot_within_def(&old, 6), None, "between two functions");
+        assert_eq!(text(&format!("{fixture}{fixture}")).spot_within_def(&old, 9), None, "any of two");
     }
 }

@@ -68,6 +68,7 @@ impl Positions<'_> {
             return None;
         }
         let within = own.then(|| now.spot_within(old, suffix, anchor.line)).flatten();
+        let within = within.or_else(|| now.spot_within_def(old, anchor.line));
         match (within.unwrap_or_else(|| now.spot(old, anchor.line)), node) {
             (Spot::Kept(line), _) => Some(line),
             (Spot::Gone(line), Some(node)) => {

@@ -392,3 +392,34 @@ async fn an_unsaved_test_is_refused_with_the_advice_to_save_it() {
         assert_eq!(refused["message"], advice, "{command} {argument}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_diagnostic_of_a_fixture_follows_it_through_the_file() {
+    let fixture = "@pytest.fixture\ndef fx():\n    assert 0, 'boom'\n\n";
+    let test = "def test_1(fx):\n    pass\n\n";
+    let others = "def test_2():\n    assert 1, 'two'\n\n@pytest.fixture\ndef other():\n    assert 1, 'other'\n\n";
+    let old = format!("import pytest\n\n{others}{fixture}{test}");
+    let line_of = |text: &str| text.lines().position(|line| line.contains("boom")).unwrap();
+    let mut client = Client::ready().await;
+    client.write("test_a.py", &old);
+    client.open("test_a.py", &old).await;
+    let uri = client.uri("test_a.py");
+    client.emit(run_of("run-1", failed("test_a.py::test_1", &uri, u32::try_from(line_of(&old)).unwrap()))).await;
+    client.idle().await;
+    client.take_all();
+    let (mut was, mut version) = (old, 1);
+    for new in [
+        format!("import pytest\n\n{fixture}{test}{others}"),
+        format!("import pytest\n\n{others}{test}{fixture}"),
+        format!("import pytest\n\n{fixture}{others}{test}"),
+    ] {
+        version += 1;
+        client.change("test_a.py", version, json!([[0, 0, was.lines().count(), 0, new]])).await;
+        client.write("test_a.py", &new);
+        client.save("test_a.py").await;
+        client.idle().await;
+        let told = client.seen(DIAGNOSTICS).pop().unwrap();
+        assert_eq!(told["diagnostics"][0]["range"]["start"]["line"], line_of(&new), "{new}");
+        was = new;
+    }
+}
