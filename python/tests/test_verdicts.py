@@ -464,7 +464,7 @@ def test_long_output_is_cut(verdicts: dict[str, Message]) -> None:
     assert "characters left out" in text
 
 
-def test_rerun_takes_the_last_attempt(project: Project) -> None:
+def test_rerun_takes_the_last_attempt_and_names_those_before(project: Project) -> None:
     engine = project(
         {
             "conftest.py": """
@@ -485,6 +485,8 @@ def test_rerun_takes_the_last_attempt(project: Project) -> None:
                 return True
             """,
             "test_it.py": """
+            import pytest
+
             tries = []
 
             def test_third_time():
@@ -494,15 +496,31 @@ def test_rerun_takes_the_last_attempt(project: Project) -> None:
 
             def test_never():
                 assert 0, "still"
+
+            @pytest.fixture
+            def ready():
+                tries.append(1)
+                assert len(tries) > 4
+
+            def test_setup(ready):
+                pass
+
+            def test_good():
+                pass
             """,
         }
     )
     host = engine.collected()
     ids = [node["id"] for node in host.nodes()]
     verdicts = run(engine.fork(host, "runner"), ids)
-    assert verdicts[ids[0]]["outcome"] == "passed"
-    assert verdicts[ids[1]]["outcome"] == "failed"
-    assert verdicts[ids[1]]["message"].startswith("AssertionError: still")
+    third, never, setup, good = (verdicts[name] for name in ids)
+    assert (third["outcome"], never["outcome"]) == ("passed", "failed")
+    assert never["message"].startswith("AssertionError: still")
+    for verdict, expected in ((third, ["failed"] * 2), (never, ["failed"] * 2), (setup, ["error"])):
+        assert [repeat["outcome"] for repeat in verdict["repeats"]] == expected
+        assert all(repeat["ms"] > 0 for repeat in verdict["repeats"])
+    assert setup["outcome"] == good["outcome"] == "passed"
+    assert "repeats" not in good
 
 
 def test_plugins_may_change_and_withhold_reports(project: Project) -> None:

@@ -243,3 +243,52 @@ async def test_no_report_is_made_and_no_gate_is_checked(project: Stage) -> None:
     answer = await project.agent.call("explain_failure", id="tests/test_p.py::test_b")
     assert answer.first.startswith("PASSED: 1 passed in"), answer.text
     assert not (project.project.root / "report.xml").exists()
+
+
+async def test_repeats_of_a_plugin_are_named_and_prove_flakiness(project: Stage) -> None:
+    # As pytest-rerunfailures, which the tests' environment need not have.
+    project.project.write(
+        "conftest.py",
+        """
+        from _pytest.runner import runtestprotocol
+
+
+        def pytest_runtest_protocol(item, nextitem):
+            for left in (2, 1, 0):
+                reports = runtestprotocol(item, nextitem=nextitem, log=False)
+                is_repeated = left and any(report.failed for report in reports)
+                for report in reports:
+                    if is_repeated and report.failed:
+                        report.outcome = "rerun"
+                    item.ihook.pytest_runtest_logreport(report=report)
+                if not is_repeated:
+                    return True
+
+
+        def pytest_report_teststatus(report):
+            if report.outcome == "rerun":
+                return "rerun", "R", ("RERUN", {"yellow": True})
+        """,
+    )
+    project.project.write(
+        "tests/test_third.py",
+        """
+        tries = []
+
+
+        def test_third():
+            tries.append(1)
+            assert len(tries) == 3
+
+
+        def test_good():
+            pass
+        """,
+    )
+    answer = await project.agent.run(paths=["tests/test_third.py"])
+    assert answer.first.startswith("PASSED: 2 passed, 2 rerun in"), answer.text
+    verdict = await project.agent.call("is_it_flaky", id="tests/test_third.py::test_third")
+    known = "FLAKY: tests/test_third.py::test_third passed and failed on the same code"
+    assert verdict.first.startswith(f"{known}: failed in 67% of 3 runs, 1 flip"), verdict.text
+    verdict = await project.agent.call("is_it_flaky", id="tests/test_third.py::test_good")
+    assert verdict.first.startswith("NOT KNOWN TO BE FLAKY"), verdict.text

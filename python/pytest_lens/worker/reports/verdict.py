@@ -17,12 +17,12 @@ from _pytest._io import TerminalWriter
 
 from ..unpatched import os
 from ..wire import MESSAGE_LIMIT, Message, cut
-from . import failure_traceback, report_text, shown_status
+from . import durations, failure_traceback, report_text, shown_status
 from .assertion_diff import Comparisons
 from .counted_outcomes import CountedOutcomes
+from .durations import PHASES
 from .exception_text import own_text
 
-_PHASES = ("setup", "call", "teardown")
 _STREAMS = {"Captured stdout": "stdout", "Captured stderr": "stderr", "Captured log": "log"}
 
 
@@ -42,6 +42,8 @@ class VerdictBuilder:
         self._subtest_details: list[Message] = []
         # An execution that failed before the present one.
         self._failed: tuple[Any, ...] | None = None
+        # The failed executions before it that pytest-rerunfailures took back and repeated.
+        self._repeats: list[Message] = []
         # The configuration by which reports are kept whole; None in a run that does not ask for it.
         self._config: Any = None
         self._whole: list[str] = []
@@ -58,7 +60,7 @@ class VerdictBuilder:
     def begin_run(
         self,
         whole: Any,
-        durations: bool,
+        with_durations: bool,
         shown: shown_status.ShownStatus | None,
         later: Any = None,
     ) -> None:
@@ -67,12 +69,12 @@ class VerdictBuilder:
         `whole`: the configuration by which they carry pytest's own reports; None for none.
         `later`: the same with those that a later session of the run needs, not those of a pass of
         which there is nothing else to say.
-        `durations`: they carry those of the phases.
+        `with_durations`: they carry those of the phases.
         `shown`: the results of hooks that decide how pytest shows the reports, if there are any.
         """
         self._shown = shown
         self._config = whole
-        self._has_durations = durations
+        self._has_durations = with_durations
         self._later = later
 
     def begin(self, item: Any) -> None:
@@ -81,6 +83,7 @@ class VerdictBuilder:
         self._whole = []
         self._kept = []
         self._failed = None
+        self._repeats = []
         self._statuses = []
         self._has_unusual_status = False
         self.counted.begin()
@@ -132,6 +135,7 @@ class VerdictBuilder:
         if report.when == "setup" and self._reports:  # a plugin or a conftest repeats the test
             details = self._details
             self._take_as_counted()
+            self._note_repeat()
             # Unless it took the failure back, as pytest-rerunfailures does, pytest counts it.
             if self._failed is None and self._has_failed():
                 reports, subtests = self._reports, self._subtests
@@ -140,6 +144,13 @@ class VerdictBuilder:
             self._details = details
         self._reports[report.when] = report
         self._logged[report.when] = self._details.get(report.when, {})
+
+    def _note_repeat(self) -> None:
+        """Note the execution that ends if its failure was taken back."""
+        again = [when for when, report in self._reports.items() if report.outcome == "rerun"]
+        if again:
+            outcome = "failed" if "call" in again else "error"
+            self._repeats.append({"outcome": outcome, "ms": durations.reported_ms(self._reports)})
 
     def _note_status(self, report: Any, result: Any) -> None:
         if result is None:  # no terminal shows it
@@ -180,20 +191,14 @@ class VerdictBuilder:
         """The verdict of a test that passed and of which there is nothing else to say."""
         if crash is not None or self._failed is not None or self._subtests or self._whole:
             return None
-        if self._has_unusual_status or self._has_durations or tuple(self._reports) != _PHASES:
+        if self._has_unusual_status or self._has_durations or self._repeats:
+            return None
+        if tuple(self._reports) != PHASES:
             return None
         for report in self._reports.values():
             if report.outcome != "passed" or report.sections or hasattr(report, "wasxfail"):
                 return None
-        return {"outcome": "passed", "ms": self._duration(ms)}
-
-    def _duration(self, ms: float) -> float:
-        """The time that the test took, in milliseconds; `ms`: by our own clock."""
-        durations = [getattr(report, "duration", None) or 0.0 for report in self._reports.values()]
-        total = sum(durations) * 1000
-        # A test may have stopped the clocks that pytest reads.
-        is_true = 0.0 <= total <= ms and not (durations and 0.0 in durations)
-        return round(total if is_true else ms, 3)
+        return {"outcome": "passed", "ms": durations.total_ms(self._reports, ms)}
 
     def _any_verdict(self, item: Any, crash: BaseException | None, ms: float) -> Message:
         if self._failed is not None and not self._has_failed():
@@ -206,9 +211,11 @@ class VerdictBuilder:
                 verdict.update(failure_traceback.describe(item, crash.__traceback__, self._root))
             except BaseException:  # as above
                 pass
-        verdict["ms"] = self._duration(ms)
+        verdict["ms"] = durations.total_ms(self._reports, ms)
+        if self._repeats:
+            verdict["repeats"] = self._repeats
         if self._has_durations:
-            verdict["phase_durations"] = self._durations()
+            verdict["phase_durations"] = durations.by_phase(self._reports)
         verdict.update(self._captured())
         if verdict["outcome"] in ("failed", "error") and crash is None:
             failed_reports = self._failed_reports(item)
@@ -266,10 +273,10 @@ class VerdictBuilder:
             # pytest counts it as no test, either.
             main = {"outcome": "not_run", "message": "only its set-up ran, as with `--setup-only`"}
         if main["outcome"] in ("failed", "error"):
-            main["phase"] = phase if phase in _PHASES else "call"
+            main["phase"] = phase if phase in PHASES else "call"
             main.update(self._logged[phase])
         elif main["outcome"] == "xfailed":
-            if phase != "call" and phase in _PHASES:
+            if phase != "call" and phase in PHASES:
                 main["phase"] = phase
             main.update(
                 {k: v for k, v in self._logged[phase].items() if k in ("location", "frames")}
@@ -300,8 +307,8 @@ class VerdictBuilder:
         """The phase that decides; plugins that run a test in another process have other phases."""
         if "call" in self._reports:
             return "call"
-        others = [phase for phase in self._reports if phase not in _PHASES]
-        return next(phase for phase in (*others, *_PHASES) if phase in self._reports)
+        others = [phase for phase in self._reports if phase not in PHASES]
+        return next(phase for phase in (*others, *PHASES) if phase in self._reports)
 
     def _failed_by_subtests(self, failed: list[int]) -> Message:
         texts = [_longrepr(self._subtests[index]) for index in failed]
@@ -362,14 +369,6 @@ class VerdictBuilder:
             return named
         at = next((i for i, one in enumerate(named) if "teardown" in one["name"]), len(named))
         return [*named[:at], *own, *named[at:], *last]
-
-    def _durations(self) -> Message:
-        known = ((when, self._reports.get(when)) for when in _PHASES)
-        return {
-            when: round((getattr(report, "duration", None) or 0.0) * 1000, 3)
-            for when, report in known
-            if report is not None
-        }
 
     def _failed_reports(self, item: Any) -> list[Message]:
         """pytest's failed reports, unless there is one, with the test's own name as its heading."""

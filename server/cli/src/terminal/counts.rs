@@ -16,11 +16,9 @@ pub(crate) fn counts(report: &Report, warned: usize, level: i16, style: Style) -
 /// Number, category and its word, without zeros. As in pytest, failed subtests count as failures, and others count only
 /// with `-v` or `-q`. The categories that only hooks know come last.
 pub(crate) fn figures(report: &Report, warned: usize, level: i16) -> Vec<(usize, &str, &str)> {
-    let count =
-        |category: &str| report.categories.iter().find(|(known, _)| known == category).map_or(0, |(_, count)| *count);
     let failed = SubtestCounts { failed: report.subtests.failed, ..SubtestCounts::default() };
     let subtests = if level == 0 { failed } else { report.subtests };
-    let mut figures = known_figures(report, count, subtests, warned);
+    let mut figures = known_figures(report, |name| category(report, name), subtests, warned);
     let others = report.categories.iter().filter(|(category, _)| !KNOWN.contains(&&**category));
     figures.extend(others.map(|(category, count)| (*count, &**category, &**category)));
     figures.retain(|(count, ..)| *count > 0);
@@ -28,16 +26,24 @@ pub(crate) fn figures(report: &Report, warned: usize, level: i16) -> Vec<(usize,
 }
 
 /// As [`figures`], by the outcomes of the tests, of which failed subtests are no part: hooks and subtests change how a
-/// report looks to a person.
+/// report looks to a person. Only the category of the reports names the attempts that pytest-rerunfailures repeated.
 pub(crate) fn outcome_figures(report: &Report) -> Vec<(usize, &str, &str)> {
     let of = |counts: &BTreeMap<String, usize>, outcome: &str| counts.get(outcome).copied().unwrap_or(0);
-    let count = |outcome: &str| of(&report.outcomes, outcome) + of(&report.before_teardown, outcome);
+    let count = |outcome: &str| match outcome {
+        "rerun" => category(report, outcome),
+        _ => of(&report.outcomes, outcome) + of(&report.before_teardown, outcome),
+    };
     let mut figures = known_figures(report, count, SubtestCounts::default(), 0);
     let SubtestCounts { passed, failed, .. } = report.subtests;
     figures.push((failed, "subtest", plural(failed, "subtest failed", "subtests failed")));
     figures.push((passed, "subtest", plural(passed, "subtest passed", "subtests passed")));
     figures.retain(|(count, ..)| *count > 0);
     figures
+}
+
+/// The number of reports in one of pytest's categories.
+fn category(report: &Report, name: &str) -> usize {
+    report.categories.iter().find(|(known, _)| known == name).map_or(0, |(_, count)| *count)
 }
 
 /// The categories of [`known_figures`] that reports have.

@@ -47,6 +47,16 @@ pub(crate) struct ReportedOutcome {
     pub failed_reports: Vec<FailedReport>,
     pub phase_durations: Option<PhaseDurations>,
     pub statuses: Option<Vec<ReportStatus>>,
+    /// The failed attempts before it that a plugin has repeated.
+    #[serde(default)]
+    pub repeats: Vec<ReportedRepeat>,
+}
+
+/// A failed attempt at a test that a plugin has repeated.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct ReportedRepeat {
+    pub outcome: String,
+    pub ms: f64,
 }
 
 #[derive(Debug, Clone, Deserialize)]

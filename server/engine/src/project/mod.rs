@@ -17,6 +17,7 @@ pub(crate) mod known_disk;
 pub(crate) mod layered_settings;
 pub(crate) mod library_versions;
 pub(crate) mod members;
+mod open_run;
 pub(crate) mod plan_run;
 pub(crate) mod pytest_config;
 pub(crate) mod reach;

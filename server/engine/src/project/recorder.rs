@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use pytest_lens_analysis::{FileAnalysis, PytestSettings};
-use pytest_lens_history::{Attempt, Changed, Run};
+use pytest_lens_history::{Changed, Run};
 use pytest_lens_plan::outcome::{Counts, Outcome, run_status};
 use pytest_lens_protocol::{
     CollectError as TreeError, EventPayload, FlakinessHints, InventoryDelta, Output, OutputStream, PluginSummary,
-    RunEnd, RunStart, Settings, TestOutcome, TestOutcomes, TestsStarted,
+    RunEnd, RunStart, Settings, TestOutcomes, TestsStarted,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -31,14 +31,14 @@ use crate::processes::stdio_relay::Printed;
 use crate::project::early_output::EarlyOutput;
 use crate::project::foreign_runs;
 use crate::project::history;
-use crate::project::remembered_failure;
+use crate::project::open_run::OpenRun;
 use crate::project::staleness::{self, Stale};
 use crate::project::state::ProjectState;
 use crate::project::test_records;
 use crate::runs::event::{DriverEnd, DriverEvent};
 use crate::runs::joint::{JointPart, JointRun};
 use crate::runs::plan::{ConflictPolicy, RunPlan};
-use crate::runs::record::{CaseResult, OlderRun, RunLease, RunRecord};
+use crate::runs::record::{OlderRun, RunLease, RunRecord};
 
 /// The most items in one event, so that it fits a frame.
 pub(crate) const PIECE: usize = 10_000;
@@ -122,27 +122,6 @@ pub(crate) struct Recorder {
     revision: u64,
     order: CollectionOrder,
     early_output: EarlyOutput,
-}
-
-struct OpenRun {
-    plan: Arc<RunPlan>,
-    record: Arc<RunRecord>,
-    number: u64,
-    counts: Counts,
-    /// Running tests whose output goes to files.
-    streamed: HashSet<usize>,
-    /// The last attempt of each test that announced another. If none follows, it is reported again as final.
-    promised: HashMap<usize, u32>,
-    /// For the history.
-    run: Run,
-    /// No other run had its tests at the same time. Otherwise the runs may have disturbed each other, and their
-    /// outcomes prove nothing.
-    runs_alone: bool,
-    warned: Warnings,
-    timings: Timings,
-    summaries: Vec<PluginSummary>,
-    /// The inputs of its tests.
-    recording: Recording,
 }
 
 impl Recorder {
@@ -327,6 +306,7 @@ impl Recorder {
             counts: Counts::default(),
             streamed: HashSet::new(),
             promised: HashMap::new(),
+            repeats: HashMap::new(),
             run: Run::begun(plan.source, self.clock.now_ms()),
             runs_alone,
             warned: Warnings::default(),
@@ -406,6 +386,7 @@ impl Recorder {
             DriverEvent::Timings(times) => open.timings.add(times),
             DriverEvent::Runners(runners) => open.timings.add_runners(runners),
             DriverEvent::Summary(text) => open.summaries.push(PluginSummary { project: String::new(), text }),
+            DriverEvent::Repeats(index, repeats) => open.note_repeats(index, &repeats),
             DriverEvent::Outcome(index, outcome) => {
                 if open.record.state().settled.contains(&index) {
                     tracing::error!(run_id, id = outcome.id, "a second outcome was dropped");
@@ -539,58 +520,5 @@ impl Recorder {
         let (run_id, Printed { stream, text, .. }) = (open.plan.run_id.clone(), printed);
         open.record.suite_log.print(stream, &text);
         self.push(EventPayload::Output(Output { run_id, id: None, stream, text }));
-    }
-}
-
-impl OpenRun {
-    /// Tests without a final outcome.
-    fn left(&self) -> Vec<usize> {
-        let state = self.record.state();
-        (0..self.plan.selected.len()).filter(|index| !state.settled.contains(index)).collect()
-    }
-
-    fn settle(&mut self, published: &ProjectState, index: usize, outcome: &TestOutcome) {
-        let suite_log = &self.record.suite_log;
-        if self.streamed.remove(&index) {
-            suite_log.close_streams(index, None, None);
-        } else {
-            suite_log.keep_texts(index, outcome);
-        }
-        let known: Outcome = outcome.outcome.parse().unwrap_or(Outcome::Error);
-        let id = Arc::clone(&self.plan.node(index).id);
-        let (attempt, duration_ms) = (outcome.attempt, outcome.duration_ms);
-        // A run in a debugger proves nothing about a test.
-        let is_new = self.promised.insert(index, attempt) != Some(attempt);
-        if known != Outcome::NotRun && self.plan.kind.debug_process().is_none() && is_new {
-            let failure =
-                known.is_failure().then(|| remembered_failure::kept(outcome, self.plan.node(index), &published.root));
-            let failure = failure.map(Arc::new);
-            self.run.attempts.push(Attempt { id: Arc::clone(&id), outcome: known, attempt, duration_ms, failure });
-        }
-        let mut state = self.record.state();
-        if outcome.will_rerun {
-            state.running.remove(&index);
-            return;
-        }
-        self.record.suite_log.settle(index, known);
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a duration is positive and short"
-        )]
-        state.settle(CaseResult {
-            index,
-            outcome: known,
-            duration_ms: outcome.duration_ms.round() as u64,
-            message: outcome.message.clone(),
-        });
-        drop(state);
-        self.record.has_settled();
-        self.counts.add(known);
-        if known != Outcome::NotRun {
-            let kept = TestOutcome { reports: Vec::new(), ..outcome.clone() };
-            published.stale().remove(&id);
-            published.results.insert(id.to_string(), Arc::new(kept));
-        }
     }
 }

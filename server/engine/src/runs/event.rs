@@ -6,6 +6,7 @@ use pytest_lens_protocol::SuiteStatus;
 use pytest_lens_protocol::TestOutcome;
 
 use crate::model::file_readers::FileReads;
+use crate::model::outcome::ReportedRepeat;
 use crate::model::recording::ReportedInputs;
 use crate::model::timings::ReportedTime;
 use crate::model::warnings::ReportedWarning;
@@ -28,6 +29,8 @@ pub(crate) enum DriverEvent {
     Inputs(i32, ReportedInputs),
     /// Files of debug data, by name.
     DebugData(Vec<(String, PathBuf)>),
+    /// Failed attempts at a test that a plugin has repeated within the execution whose outcome follows.
+    Repeats(usize, Vec<ReportedRepeat>),
     Outcome(usize, Box<TestOutcome>),
     /// The times of one of its processes.
     Timings(Vec<ReportedTime>),

@@ -81,6 +81,9 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
                 if slot.streams.take().is_some() || folder.is_some() {
                     (self.tell)(DriverEvent::Streamed(index, outcome.to, folder));
                 }
+                if !outcome.repeats.is_empty() {
+                    (self.tell)(DriverEvent::Repeats(index, std::mem::take(&mut outcome.repeats)));
+                }
                 let mut outcome = TestOutcome {
                     node: slot.runner.node().map(str::to_owned),
                     ..of_report(*outcome, &self.plan.node(index).id, self.attempt)
