@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
 
 import pytest
+from agent import binary
 from traps import Stage
 
 CASES = """
@@ -202,7 +205,7 @@ async def test_impact_takes_files(project: Stage) -> None:
     for path, word in (
         ("tests/test_p.py::test_b", "is a test"),
         ("tests", "is a folder"),
-        ("../x.py", "lies outside"),
+        ("../x.py", "not found"),
         ("nope.py", "not found"),
         (" ", "is empty"),
     ):
@@ -292,3 +295,139 @@ async def test_repeats_of_a_plugin_are_named_and_prove_flakiness(project: Stage)
     assert verdict.first.startswith(f"{known}: failed in 67% of 3 runs, 1 flip"), verdict.text
     verdict = await project.agent.call("is_it_flaky", id="tests/test_third.py::test_good")
     assert verdict.first.startswith("NOT KNOWN TO BE FLAKY"), verdict.text
+
+
+async def test_mistakes_in_the_settings_are_named_with_the_answer(project: Stage) -> None:
+    invalid = "pytest-lens.toml, line 1: invalid TOML: "
+    unknown = "pytest-lens.toml, line 2: `nope` is no setting; "
+    unmatched = "pytest-lens.toml, line 1: `projects`: no folder below the root matches `zz/*`; "
+    for text, sentences in (
+        ("[oops\n", [invalid]),
+        ("workers = 'many'\nnope = 1\n", ["pytest-lens.toml, line 1: `workers`: ", unknown]),
+        ("projects = ['zz/*']\n", [unmatched]),
+        ("workers = 2\n", []),
+    ):
+        project.project.write("pytest-lens.toml", text)
+        ran = await project.agent.run(ids=["tests/test_p.py::test_b"])
+        assert ran.first.startswith("PASSED: 1 passed"), ran.text
+        listed = await project.agent.call("list_tests")
+        for answer in (ran, listed):
+            found = [line for line in answer.text.splitlines() if "pytest-lens.toml" in line]
+            assert len(found) == len(sentences), answer.text
+            assert all(map(str.startswith, found, sentences)), answer.text
+
+
+async def test_cases_have_their_outcomes_in_the_judgement_of_their_function(project: Stage) -> None:
+    unsteady = "tests/test_p.py::test_a"
+    project.project.write("tests/test_k.py", "class TestK:\n    def test_k(self):\n        pass\n")
+    none = await project.agent.call("is_it_flaky", id="tests/test_k.py::TestK")
+    assert none.text.startswith("UNKNOWN: tests/test_k.py::TestK has no recorded"), none.text
+    await project.agent.run(ids=[unsteady, "tests/test_k.py::TestK"])
+    answer = await project.agent.call("is_it_flaky", id=unsteady)
+    assert (
+        answer.first
+        == f"NOT KNOWN TO BE FLAKY: {unsteady}: 2 of 2 tests in it have recorded outcomes"
+    )
+    lines = answer.text.splitlines()
+    assert lines[1].startswith(f"- {unsteady}[x] failed in 100% of"), answer.text
+    assert lines[2].startswith(f"- {unsteady}[y] failed in 0% of"), answer.text
+    answer = await project.agent.call("is_it_flaky", id="tests/test_k.py::TestK")
+    assert answer.first.startswith("NOT KNOWN TO BE FLAKY: tests/test_k.py::TestK: 1 of 1 test")
+
+
+async def test_a_case_whose_function_has_others_by_now_is_named_so(project: Stage) -> None:
+    case = "tests/test_p.py::test_c[before-the-edit]"
+    text = (
+        "import pytest\n@pytest.mark.parametrize('c', ['{}'])\ndef test_c(c):\n    assert not c\n"
+    )
+    project.project.write("tests/test_p.py", text.format("before-the-edit"))
+    assert (await project.agent.run(ids=[case])).verdict == "FAILED"
+    project.project.write("tests/test_p.py", text.format("0123456789"))
+    reason = "the cases of `tests/test_p.py::test_c` are others now (1); "
+    assert reason in await project.agent.refused("run_tests", ids=[case])
+    assert reason in await project.agent.refused("list_tests", paths=[case])
+    answer = await project.agent.run(paths=["tests/test_p.py"], failed=True)
+    assert answer.verdict == "NO TESTS RAN"
+    assert f"except for cases that are gone since: {case}" in answer.text
+
+
+async def test_a_place_is_written_once_and_a_missing_one_leaves_no_line(project: Stage) -> None:
+    project.project.write("n/pytest.ini", "[pytest]\n")
+    project.project.write("n/conftest.py", "x = 1\n1 / 0\n")
+    project.project.write("n/test_n.py", "def test_n():\n    pass\n")
+    listed = await project.agent.call("list_tests")
+    error = "does not import: ZeroDivisionError: division by zero"
+    assert f"\ncan't be collected: n/conftest.py:2 {error}\n" in listed.text
+    answer = await project.agent.run()
+    assert f"\n- n/conftest.py:2 can't be collected: {error}\n" in answer.text
+
+    project.reset()
+    project.project.write("pytest-lens.toml", "timeoutMs = 300\n")
+    project.project.write("tests/test_h.py", "import time\ndef test_h():\n    time.sleep(1000)\n")
+    answer = await project.agent.run(paths=["tests/test_h.py"])
+    assert answer.verdict == "FAILED", answer.text
+    assert not any(line.strip() == ">" for line in answer.text.splitlines()), answer.text
+
+
+async def test_a_missing_fixture_is_explained_with_the_others_and_a_recursion_is_deep(
+    project: Stage,
+) -> None:
+    text = """
+        def test_f(no_such_one):
+            pass
+
+        def deeper():
+            deeper()
+
+        def test_r():
+            deeper()
+    """
+    project.project.write("tests/test_f.py", text)
+    explained = await project.agent.call("explain_failure", id="tests/test_f.py::test_f")
+    assert "fixture 'no_such_one' not found\n" in explained.text
+    assert "tests/test_f.py, line 1\n" in explained.text
+    assert "available fixtures: " in explained.text
+    assert "tmp_path_factory" in explained.text
+    explained = await project.agent.call("explain_failure", id="tests/test_f.py::test_r")
+    assert "... at least 194 frames ...\n" in explained.text
+
+
+async def test_a_changed_file_outside_of_the_project_can_be_named(project: Stage) -> None:
+    outside = project.project.root.parent / "outside" / "beyond.py"
+    outside.parent.mkdir(exist_ok=True)
+    outside.write_text("VALUE = 1\n", encoding="utf-8")
+    project.project.write("pytest.ini", "[pytest]\npythonpath = ../outside\n")
+    test = "import beyond\n\n\ndef test_o():\n    assert beyond.VALUE\n"
+    project.project.write("tests/test_o.py", test)
+    assert (await project.agent.run(paths=["tests/test_o.py"])).verdict == "PASSED"
+    for path in ("../outside/beyond.py", str(outside)):
+        answer = await project.agent.call("impact", paths=[path])
+        assert "tests/test_o.py imports " in answer.text and not answer.is_error, answer.text
+    refused = await project.agent.refused("impact", paths=["../outside/none.py"])
+    assert refused.startswith("file or folder not found"), refused
+
+
+def test_parameters_of_another_form_are_named_as_the_fault(stage: Stage) -> None:
+    about = {"name": "a", "version": "1"}
+    hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": about}
+    calls: list[dict[str, object]] = [
+        {"id": 1, "method": "initialize", "params": hello},
+        {"method": "notifications/initialized"},
+        {"id": 2, "method": "tools/call", "params": {"name": "run_tests", "arguments": "x"}},
+        {"id": 3, "method": "no/such", "params": {}},
+    ]
+    text = "".join(json.dumps({"jsonrpc": "2.0", **call}) + "\n" for call in calls)
+    command, env = [str(binary()), "mcp"], stage.world.env()
+    ended = subprocess.run(
+        command,
+        input=text,
+        cwd=stage.project.root,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    answers = {message["id"]: message for message in map(json.loads, ended.stdout.splitlines())}
+    assert answers[2]["error"]["code"] == -32602
+    assert answers[2]["error"]["message"].startswith("the parameters of `tools/call` ")
+    assert answers[3]["error"]["code"] == -32601

@@ -27,6 +27,9 @@ const TIME_LIMIT: u64 = 300;
 /// Frames shown: the test's own, and the last ones.
 const FRAMES: usize = 6;
 
+/// Frames of one outcome: of more, the worker sends the first and the last ones.
+const KEPT: usize = 200;
+
 /// Lines of source around the executed one.
 const AROUND: usize = 2;
 
@@ -39,6 +42,9 @@ const LINES: usize = 40;
 
 /// Characters of one of these lines.
 const WIDTH: usize = 500;
+
+/// Characters of a line of pytest's own text: it may list all fixtures.
+const WIDTH_OF_TEXT: usize = 2_000;
 
 /// Characters of one page of captured output.
 const PAGE: usize = 4_000;
@@ -111,6 +117,12 @@ fn explanation(outcome: &TestOutcome, root: &Path) -> String {
     let message = outcome.message.as_deref().unwrap_or("no reason is known");
     push_lines(&mut text, message.trim_end());
     let longrepr = outcome.longrepr.as_deref().unwrap_or_default();
+    if outcome.frames.is_empty() && longrepr.trim() != message.trim() {
+        // Of a missing fixture, say, pytest's own text names the place, and the fixtures that there are.
+        for line in longrepr.lines().filter(|line| !line.trim().is_empty()).take(LINES) {
+            text.push_str(&format!("{}\n", cut_at(line, WIDTH_OF_TEXT)));
+        }
+    }
     for line in members(longrepr).into_iter().chain(causes(longrepr)).take(LINES) {
         push_lines(&mut text, &line);
     }
@@ -124,7 +136,8 @@ fn explanation(outcome: &TestOutcome, root: &Path) -> String {
     let skipped = outcome.frames.len().saturating_sub(FRAMES);
     for (at, frame) in outcome.frames.iter().enumerate() {
         if at == 1 && skipped > 0 {
-            text.push_str(&format!("... {} ...\n", count_of(skipped, "frame")));
+            let least = if outcome.frames.len() >= KEPT { "at least " } else { "" };
+            text.push_str(&format!("... {least}{} ...\n", count_of(skipped, "frame")));
         }
         if at == 0 || at > skipped {
             push_frame(&mut text, frame, root, locals.get(at).map_or(&[], Vec::as_slice));

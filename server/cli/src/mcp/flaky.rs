@@ -4,6 +4,8 @@ use pytest_lens_protocol::{ErrorCode, Hint, Outcome, Request, Response};
 
 use super::arguments::IsItFlaky;
 use super::workplace::{Workplace, unknown};
+use crate::engine::client::Client;
+use crate::engine::inventory::inventory;
 use crate::failure::Failure;
 use crate::options::selectors;
 use crate::terminal::text::count_of;
@@ -27,26 +29,56 @@ pub(super) async fn is_it_flaky(workplace: &Workplace, given: IsItFlaky) -> Resu
     let cases: Vec<&Hint> =
         flaky.iter().chain(&unstable).filter(|hint| hint.id != id && selectors::covers(&id, &hint.id)).collect();
     if !cases.is_empty() {
-        return Ok(cases.into_iter().take(MOST).map(|hint| format!("{}\n", verdict(hint))).collect());
+        let lines: String = cases.iter().take(MOST).map(|hint| format!("{}\n", verdict(hint))).collect();
+        return Ok(lines + &more(cases.len()));
     }
     if let Some(hint) = flaky.iter().chain(&unstable).find(|hint| hint.id == id) {
         return Ok(format!("{}\n", verdict(hint)));
     }
-    let request = Request::GetTestFlakiness { context_id: client.context_id.clone(), node_id: id.clone() };
+    if let Some(sentence) = steady(client, &id).await? {
+        return Ok(format!("NOT KNOWN TO BE FLAKY: {sentence}\n"));
+    }
+    if let Some(failure) = unknown(client, &workplace.root, std::slice::from_ref(&id)).await {
+        return Err(failure);
+    }
+    let known = inventory(client).await?.into_iter().map(|node| node.node_id);
+    let cases: Vec<String> = known.filter(|known| *known != id && selectors::covers(&id, known)).collect();
+    let mut sentences = Vec::new();
+    for case in &cases {
+        sentences.extend(steady(client, case).await?);
+    }
+    if sentences.is_empty() {
+        return Ok(format!("UNKNOWN: {id} has no recorded outcome; run_tests with `repeat` makes evidence\n"));
+    }
+    let (known, all) = (sentences.len(), count_of(cases.len(), "test"));
+    let mut text = format!("NOT KNOWN TO BE FLAKY: {id}: {known} of {all} in it have recorded outcomes\n");
+    sentences.iter().take(MOST).for_each(|sentence| text.push_str(&format!("- {sentence}\n")));
+    text.push_str(&more(known));
+    Ok(text)
+}
+
+/// The outcomes of a test that is neither flaky nor suspected; `None` if there are none.
+async fn steady(client: &Client, id: &str) -> Result<Option<String>, Failure> {
+    let request = Request::GetTestFlakiness { context_id: client.context_id.clone(), node_id: id.to_owned() };
     match client.session.call(request).await {
         Response::TestFlakiness { total_runs: 0, .. } | Response::Error { code: ErrorCode::InvalidRequest, .. } => {
-            match unknown(client, &workplace.root, std::slice::from_ref(&id)).await {
-                Some(failure) => Err(failure),
-                None => Ok(format!("UNKNOWN: {id} has no recorded outcome; run_tests with `repeat` makes evidence\n")),
-            }
+            Ok(None)
         }
-        Response::TestFlakiness { total_runs, recent_outcomes, failure_rate, .. } => Ok(format!(
-            "NOT KNOWN TO BE FLAKY: {id} failed in {:.0}% of {}; last outcomes: {}\n",
+        Response::TestFlakiness { total_runs, recent_outcomes, failure_rate, .. } => Ok(Some(format!(
+            "{id} failed in {:.0}% of {}; last outcomes: {}",
             failure_rate * 100.0,
             count_of(total_runs as usize, "run"),
             letters(&recent_outcomes)
-        )),
+        ))),
         other => Err(Failure::of_response(other)),
+    }
+}
+
+/// The line on those of so many tests that have none of their own.
+fn more(count: usize) -> String {
+    match count.saturating_sub(MOST) {
+        0 => String::new(),
+        left => format!("and {left} more\n"),
     }
 }
 
@@ -58,10 +90,7 @@ fn all(flaky: &[Hint], unstable: &[Hint], tracked: usize) -> String {
     for hint in flaky.iter().chain(unstable).take(MOST) {
         text.push_str(&format!("{}\n", verdict(hint)));
     }
-    let left = (flaky.len() + unstable.len()).saturating_sub(MOST);
-    if left > 0 {
-        text.push_str(&format!("and {left} more\n"));
-    }
+    text.push_str(&more(flaky.len() + unstable.len()));
     text
 }
 

@@ -41,17 +41,19 @@ pub(super) async fn impact(workplace: &Workplace, given: Impact) -> Result<Strin
 /// The files that an agent names. Deleted ones count, too, if git knows them.
 fn files(root: &Path, paths: &[String]) -> Result<BTreeSet<PathBuf>, Failure> {
     let file = |path: &String| {
-        let plain = selectors::tidy(Path::new(path)).map(|plain| root.join(plain));
+        // Tests may use files outside of the project as well.
+        let plain = selectors::tidy(&root.join(path)).map(|plain| match plain.strip_prefix(root) {
+            Ok(_) => plain,
+            Err(_) => plain.canonicalize().unwrap_or(plain),
+        });
         let refused =
             |why: &str| Failure::usage(format!("`{path}` {why}: give files, relative to `{}`", root.display()));
         match plain {
             _ if path.trim().is_empty() => Err(Failure::usage("a path is empty: give files, or leave out `paths`")),
             _ if path.contains("::") => Err(refused("is a test")),
-            Some(plain) if !plain.starts_with(root) => Err(refused("lies outside of the project")),
-            None => Err(refused("lies outside of the project")),
             Some(plain) if plain.is_dir() => Err(refused("is a folder")),
             Some(plain) if plain.exists() || git::is_known(root, &plain) => Ok(plain),
-            Some(_) => Err(Failure::usage(selectors::not_found(root, path))),
+            _ => Err(Failure::usage(selectors::not_found(root, path))),
         }
     };
     paths.iter().map(file).collect()

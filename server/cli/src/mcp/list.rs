@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::options::arguments::Filter;
 use crate::options::selectors::{self, is_selected_file};
 use crate::paths::path_of_uri;
+use crate::terminal::agent::failures::without_place;
 use crate::terminal::text::{count_of, first_line};
 
 /// Lines of a page.
@@ -41,7 +42,8 @@ pub(super) async fn list_tests(workplace: &Workplace, given: ListTests) -> Resul
     let mut text = format!("{}\n", count_of(tests.len(), "test"));
     for error in &errors {
         let (path, line) = (path_of_uri(&error.uri, root), error.range.start.line + 1);
-        text.push_str(&format!("can't be collected: {path}:{line} {}\n", first_line(&error.message)));
+        let message = first_line(without_place(&error.message, &path, root));
+        text.push_str(&format!("can't be collected: {path}:{line} {message}\n"));
     }
     if errors.is_empty() && filter.is_empty() {
         for path in selectors::without_tests(&ids, tests.iter().map(String::as_str)) {

@@ -20,7 +20,7 @@ use crate::results::report::Report;
 use crate::run::{affected, narrow};
 use crate::style::Style;
 use crate::terminal::agent::answer::{Remarks, answer, written};
-use crate::terminal::agent::verdict::{Ending, Facts};
+use crate::terminal::agent::verdict::{Ending, Facts, some_of};
 use crate::terminal::summary::summary;
 use crate::timing::{KILL_LIMIT, PROGRESS_INTERVAL};
 
@@ -140,7 +140,12 @@ async fn select(
     if given.failed {
         requested = narrow::previously_failed(client, root, ids, &[], true).await?;
         if requested.is_empty() {
-            return Ok(Err("no selected test failed when it last ran".into()));
+            let gone = narrow::cases_that_are_gone(client, ids).await?;
+            let except = match some_of(&gone) {
+                names if names.is_empty() => names,
+                names => format!(", except for cases that are gone since: {names}"),
+            };
+            return Ok(Err(format!("no selected test failed when it last ran{except}")));
         }
     }
     if !given.affected {
@@ -357,7 +362,7 @@ pub(super) async fn answered(
 }
 
 /// Reads files without holding up other calls.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
     tokio::task::spawn_blocking(work).await.map_err(|_| Failure::internal("reading the project's files failed"))
 }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use rmcp::handler::server::router::tool::ToolRouter;
 use rmcp::handler::server::wrapper::Parameters;
 use rmcp::model::{
-    CallToolResult, ContentBlock, Implementation, ListResourcesResult, PaginatedRequestParams,
-    ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, Resource, ResourceContents,
-    ServerCapabilities, ServerConfig,
+    CallToolResult, ContentBlock, CustomRequest, CustomResult, ErrorCode, Implementation, ListResourcesResult,
+    PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, Resource,
+    ResourceContents, ServerCapabilities, ServerConfig,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler, tool, tool_handler, tool_router};
@@ -16,9 +16,15 @@ use super::arguments::{ExplainFailure, Impact, IsItFlaky, ListTests, RunTests};
 use super::workplace::Workplace;
 use super::{explain, flaky, impact, list, run};
 use crate::failure::Failure;
+use crate::options::project_file;
+use crate::terminal::agent::failures::cut_at;
+use crate::terminal::text::first_line;
 
 /// The resource with the report of the last run.
 const LAST_RUN: &str = "pytest-lens://last-run";
+
+/// The methods that this server answers, besides those that have no parameters.
+const METHODS: [&str; 4] = ["tools/call", "tools/list", "resources/list", "resources/read"];
 
 const INSTRUCTIONS: &str = "\
 Runs this project's pytest tests in a warm engine: after an edit, run_tests answers in milliseconds. Save files first. An \
@@ -49,7 +55,8 @@ impl Server {
         Parameters(arguments): Parameters<RunTests>,
         context: RequestContext<RoleServer>,
     ) -> CallToolResult {
-        told(run::run_tests(&self.workplace, arguments, &context).await)
+        let answer = run::run_tests(&self.workplace, arguments, &context).await;
+        told(answer, &self.mistakes().await)
     }
 
     #[tool(
@@ -62,7 +69,8 @@ impl Server {
         context: RequestContext<RoleServer>,
     ) -> CallToolResult {
         let answer = list::list_tests(&self.workplace, arguments);
-        told(run::answered(&self.workplace, &context, answer).await)
+        let answer = run::answered(&self.workplace, &context, answer).await;
+        told(answer, &self.mistakes().await)
     }
 
     #[tool(
@@ -75,7 +83,7 @@ impl Server {
         Parameters(arguments): Parameters<ExplainFailure>,
         context: RequestContext<RoleServer>,
     ) -> CallToolResult {
-        told(explain::explain_failure(&self.workplace, arguments, &context).await)
+        told(explain::explain_failure(&self.workplace, arguments, &context).await, &[])
     }
 
     #[tool(
@@ -89,7 +97,7 @@ impl Server {
         context: RequestContext<RoleServer>,
     ) -> CallToolResult {
         let answer = flaky::is_it_flaky(&self.workplace, arguments);
-        told(run::answered(&self.workplace, &context, answer).await)
+        told(run::answered(&self.workplace, &context, answer).await, &[])
     }
 
     #[tool(
@@ -102,7 +110,18 @@ impl Server {
         context: RequestContext<RoleServer>,
     ) -> CallToolResult {
         let answer = impact::impact(&self.workplace, arguments);
-        told(run::answered(&self.workplace, &context, answer).await)
+        told(run::answered(&self.workplace, &context, answer).await, &[])
+    }
+}
+
+impl Server {
+    /// The mistakes in the settings of the project's files, a line each: such settings do not count.
+    async fn mistakes(&self) -> Vec<String> {
+        const MOST: usize = 5;
+        const WIDTH: usize = 300;
+        let root = self.workplace.root.clone();
+        let found = run::blocking(move || project_file::mistakes(&root)).await.unwrap_or_default();
+        found.iter().take(MOST).map(|mistake| cut_at(first_line(mistake), WIDTH)).collect()
     }
 }
 
@@ -114,6 +133,19 @@ impl ServerHandler for Server {
         config.server_info =
             Implementation::new("pytest-lens", env!("CARGO_PKG_VERSION")).with_title("pytest-lens: run pytest tests");
         config
+    }
+
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        // The SDK takes a request for an unknown one if it can't read the parameters.
+        if METHODS.contains(&&*request.method) {
+            let message = format!("the parameters of `{}` do not have the form that MCP defines", request.method);
+            return Err(ErrorData::invalid_params(message, None));
+        }
+        Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, request.method, None))
     }
 
     async fn list_resources(
@@ -142,15 +174,18 @@ impl ServerHandler for Server {
     }
 }
 
-/// An answer, or one sentence that says what was wrong with the question.
-fn told(result: Result<String, Failure>) -> CallToolResult {
-    match result {
-        Ok(text) => CallToolResult::success(vec![ContentBlock::text(text)]),
-        Err(Failure::Message { sentence, .. } | Failure::Help(sentence)) => {
-            CallToolResult::error(vec![ContentBlock::text(short(&sentence))])
-        }
-        Err(Failure::Pipe) => CallToolResult::error(vec![ContentBlock::text("the client has gone")]),
-    }
+/// An answer, or one sentence that says what was wrong with the question; then the mistakes in the settings.
+fn told(result: Result<String, Failure>, mistakes: &[String]) -> CallToolResult {
+    let (text, is_error) = match result {
+        Ok(text) => (text, false),
+        Err(Failure::Message { sentence, .. } | Failure::Help(sentence)) => (short(&sentence), true),
+        Err(Failure::Pipe) => ("the client has gone".to_owned(), true),
+    };
+    let mut lines = vec![text.strip_suffix('\n').unwrap_or(&text)];
+    lines.extend(mistakes.iter().map(String::as_str));
+    let end = if text.ends_with('\n') { "\n" } else { "" };
+    let content = vec![ContentBlock::text(lines.join("\n") + end)];
+    if is_error { CallToolResult::error(content) } else { CallToolResult::success(content) }
 }
 
 /// The beginning of a sentence: what pytest says of a broken project may have a traceback.

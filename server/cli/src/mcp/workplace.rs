@@ -137,7 +137,15 @@ pub(super) async fn unknown(client: &Client, root: &Path, ids: &[String]) -> Opt
     let id = first_of(&known)?;
     let nearest = selectors::nearest_test(id, known.iter().map(|node| &*node.node_id));
     // Its class or its case is another one.
-    let is_same = |other: &String| NodeId::new(other).function().name() == NodeId::new(id).function().name();
+    let function = NodeId::new(id).function();
+    let is_same = |other: &String| NodeId::new(other).function().name() == function.name();
+    let cases = known.iter().filter(|node| selectors::covers(function.as_str(), &node.node_id)).count();
+    if cases > 0 && !nearest.as_ref().is_some_and(is_same) {
+        return Some(Failure::usage(format!(
+            "there is no test `{id}`: the cases of `{}` are others now ({cases}); run them all, or choose one of them",
+            function.as_str()
+        )));
+    }
     if is_defined(root, id) && !nearest.as_ref().is_some_and(is_same) {
         return Some(Failure::usage(format!(
             "`{id}` is in its file, but pytest leaves it out: the configuration deselects it (such as `-m` in `addopts`), or \

@@ -10,24 +10,37 @@ const PREFERRED: [&str; 4] = ["pytest.toml", ".pytest.toml", "pytest.ini", ".pyt
 
 /// Reads the settings in a root's files, and prints what is wrong with them, a sentence each, to standard error.
 pub(crate) fn read(root: &Path) -> FileSettings {
-    read_except(root, |_| false)
+    let settings = FileSettings::checked(root);
+    print(settings.problems.iter().map(ToString::to_string));
+    settings
 }
 
-/// As [`read`], for a command that starts pytest with these arguments: that a `pyproject.toml` is no TOML is left to
-/// pytest, which does not start then.
+/// As [`read`], for a command that starts pytest with these arguments: see [`mistakes_in`].
 pub(crate) fn read_before_pytest(root: &Path, arguments: &[String]) -> FileSettings {
+    let settings = FileSettings::checked(root);
+    print(mistakes_in(&settings, root, arguments));
+    settings
+}
+
+/// The mistakes in the settings of a root's files, a sentence each: see [`mistakes_in`]. Reads files, and blocks.
+pub(crate) fn mistakes(root: &Path) -> Vec<String> {
+    mistakes_in(&FileSettings::checked(root), root, &[]).collect()
+}
+
+/// The mistakes, except that a `pyproject.toml` is no TOML if pytest with these arguments reads it: it does not start
+/// then, and says why.
+fn mistakes_in(settings: &FileSettings, root: &Path, arguments: &[String]) -> impl Iterator<Item = String> {
     let is_named = arguments.iter().any(|word| word.starts_with("-c") || word.starts_with("--config-file"));
     let is_read = !is_named && PREFERRED.iter().all(|name| !root.join(name).exists());
-    read_except(root, |problem| is_read && problem.starts_with("pyproject.toml") && problem.contains("invalid TOML"))
+    let is_of_pytest =
+        move |problem: &String| is_read && problem.starts_with("pyproject.toml") && problem.contains("invalid TOML");
+    settings.problems.iter().map(ToString::to_string).filter(move |problem| !is_of_pytest(problem))
 }
 
-fn read_except(root: &Path, is_left_out: impl Fn(&str) -> bool) -> FileSettings {
-    let settings = FileSettings::checked(root);
+fn print(problems: impl Iterator<Item = String>) {
     let mut stderr = std::io::stderr();
-    let problems = settings.problems.iter().map(ToString::to_string);
-    for problem in problems.filter(|problem| !is_left_out(problem)) {
+    for problem in problems {
         // If standard error is closed, nobody reads it.
         let _ = writeln!(stderr, "pytest-lens: {problem}");
     }
-    settings
 }

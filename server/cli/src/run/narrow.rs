@@ -95,6 +95,18 @@ pub(super) async fn last_failed(client: &Client) -> Result<HashSet<String>, Fail
     }
 }
 
+/// The cases of these tests that failed when they last ran, of functions whose cases are others by now.
+pub(crate) async fn cases_that_are_gone(client: &Client, selected: &[String]) -> Result<Vec<String>, Failure> {
+    let known = inventory::inventory(client).await?;
+    let ids: HashSet<&str> = known.iter().map(|node| &*node.node_id).collect();
+    let functions: HashSet<&str> = known.iter().map(|node| NodeId::new(&node.node_id).function().as_str()).collect();
+    let is_gone = |id: &String| !ids.contains(&**id) && functions.contains(NodeId::new(id).function().as_str());
+    let failed = last_failed(client).await?.into_iter();
+    let mut gone: Vec<String> = failed.filter(|id| is_named(selected, id) && is_gone(id)).collect();
+    gone.sort_unstable();
+    Ok(gone)
+}
+
 /// The number of tests that failed when they last ran, if none of them is selected.
 pub(super) async fn failed_elsewhere(client: &Client) -> Result<usize, Failure> {
     let failed = last_failed(client).await?;

@@ -54,7 +54,7 @@ fn kinds(failures: &[TestOutcome]) -> Vec<Kind<'_>> {
 /// A line for each file that could not be collected and for each kind of failure; details of the first few.
 pub(super) fn write(text: &mut String, errors: &[FileError], failures: &[TestOutcome], root: &Path) {
     for error in errors.iter().take(LINES) {
-        let message = cut(&brief(&error.message));
+        let message = cut(&brief(without_place(&error.message, &error.path, root)));
         text.push_str(&format!("- {}:{} can't be collected: {message}\n", error.path, error.line));
     }
     let kinds = kinds(failures);
@@ -129,7 +129,12 @@ fn details(failure: &TestOutcome, root: &Path) -> String {
         let code = frame.text.as_deref().unwrap_or_default().trim();
         // The line above names the place of the failure.
         let place = Some(shown(&frame.location, root)).filter(|_| failure.location.as_ref() != Some(&frame.location));
-        text.push_str(&format!("  {}> {}\n", place.unwrap_or_default(), cut(code)));
+        // A test that was killed has a place only.
+        if !code.is_empty() {
+            text.push_str(&format!("  {}> {}\n", place.unwrap_or_default(), cut(code)));
+        } else if let Some(place) = place {
+            text.push_str(&format!("  {place}\n"));
+        }
     }
     let message = failure.message.as_deref().unwrap_or_default();
     let rest = message.lines().map(str::trim_end).filter(|line| !line.trim().is_empty()).skip(1);
@@ -146,6 +151,21 @@ fn details(failure: &TestOutcome, root: &Path) -> String {
 /// `path:line`, relative to the root if it is below it.
 pub(super) fn shown(place: &Location, root: &Path) -> String {
     format!("{}:{}", path_of_uri(&place.uri, root), place.range.start.line + 1)
+}
+
+/// A message on a file without the place, or the nested project, with which it may begin.
+pub(crate) fn without_place<'m>(message: &'m str, path: &str, root: &Path) -> &'m str {
+    let folders = Path::new(path).ancestors().filter_map(Path::to_str).filter(|folder| !folder.is_empty());
+    let after_project = folders.filter_map(|folder| message.strip_prefix(folder)?.strip_prefix(": ")).next();
+    let message = after_project.unwrap_or(message);
+    let whole = root.join(path).display().to_string();
+    let Some(rest) = message.strip_prefix(&whole).or_else(|| message.strip_prefix(path)) else { return message };
+    if !rest.starts_with([':', ' ']) {
+        return message;
+    }
+    rest.trim_start_matches(':')
+        .trim_start_matches(|letter: char| letter.is_ascii_digit())
+        .trim_start_matches([':', ' '])
 }
 
 /// The first line, with the next one if it only announces that.
