@@ -88,7 +88,7 @@ def test_coverage_is_that_of_all_sessions(world: World, tmp_path: Path) -> None:
 def test_one_session_collects_and_makes_the_report(
     world: World, tmp_path: Path, place: str
 ) -> None:
-    """What the project does while pytest collects would fail a second time."""
+    """The project acts while pytest collects: a second time that would fail."""
     files = {
         "conftest.py": "import os\ndef pytest_sessionstart(): os.mkdir('made')\n",
         "test_a.py": "import os\nos.mkdir('imported')\ndef test_it(): pass\n",
