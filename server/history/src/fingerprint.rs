@@ -160,8 +160,27 @@ impl Fingerprints {
         self.files(root, b"", is_code).name
     }
 
-    fn files(&self, root: &Path, besides: &[u8], counts: impl Fn(&Path) -> bool) -> Code {
+    /// The code of these files, by absolute path.
+    pub fn code_of(&self, paths: impl IntoIterator<Item = PathBuf>) -> Code {
+        self.hashed(Path::new(""), b"", paths)
+    }
+
+    /// Whether the files at the end of a run are those that it had after its beginning, at `began`. A source or
+    /// configuration that changed since does not count as the same, whatever its content: the tests may have had either.
+    pub fn is_same(&self, root: &Path, began: SystemTime, earlier: &Code, later: &Code) -> bool {
+        let Differences { code, data } = earlier.differences(later);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        // Data that the run has written is in `later` no more.
+        let is_rewritten = |path: &PathBuf| {
+            let now = content_at(&mut known, &root.join(path), |_| false);
+            now.is_some_and(|now| Some(now.content) == earlier.files.get(path).map(|file| file.content))
+        };
+        code.is_empty()
+            && later.files.iter().all(|(path, file)| file.changed < began || !is_code(path))
+            && data.iter().all(is_rewritten)
+    }
+
+    fn files(&self, root: &Path, besides: &[u8], counts: impl Fn(&Path) -> bool) -> Code {
         let mut present: Vec<PathBuf> = WalkBuilder::new(root)
             .hidden(false)
             .require_git(false)
@@ -174,10 +193,16 @@ impl Fingerprints {
         present.push(root.join(VARIABLES));
         present.sort_unstable();
         present.dedup();
+        self.hashed(root, besides, present.into_iter().filter(|path| counts(path)))
+    }
+
+    /// The files at these sorted paths that count.
+    fn hashed(&self, root: &Path, besides: &[u8], paths: impl IntoIterator<Item = PathBuf>) -> Code {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let mut digest = Sha256::new();
         digest.update(Sha256::digest(besides));
         let mut files = BTreeMap::new();
-        for path in present.into_iter().filter(|path| counts(path)) {
+        for path in paths {
             let Some(file) = self.file_at(&mut known, &path) else { continue };
             let relative = path.strip_prefix(root).unwrap_or(&path);
             digest.update(relative.as_os_str().as_encoded_bytes());
@@ -191,30 +216,7 @@ impl Fingerprints {
 
     /// `None` if the file does not count.
     fn file_at(&self, known: &mut Known, path: &Path) -> Option<CodeFile> {
-        let data = std::fs::metadata(path).ok()?;
-        if !data.is_file() {
-            return None;
-        }
-        let modified = data.modified().ok()?;
-        let changed = modified.max(entry_changed(&data));
-        if !is_code(path) && self.was_written_by_a_run(modified) {
-            return None;
-        }
-        // A file may be replaced by one of the same size and time of modification.
-        let settled = changed.elapsed().is_ok_and(|age| age.as_secs() >= 2);
-        if settled
-            && let Some((time, size, content)) = known.get(path)
-            && (*time, *size) == (changed, data.len())
-        {
-            return Some(CodeFile { content: *content, changed });
-        }
-        let content: [u8; 32] = if data.len() > LARGE {
-            Sha256::digest(format!("{} {modified:?}", data.len())).into()
-        } else {
-            Sha256::digest(std::fs::read(path).ok()?).into()
-        };
-        known.insert(path.to_owned(), (changed, data.len(), content));
-        Some(CodeFile { content, changed })
+        content_at(known, path, |modified| !is_code(path) && self.was_written_by_a_run(modified))
     }
 
     fn was_written_by_a_run(&self, modified: SystemTime) -> bool {
@@ -222,6 +224,31 @@ impl Fingerprints {
         // A change that a person makes in the tick of a run's end does not belong to the run.
         runs.iter().any(|(began, ended)| *began < modified && ended.is_none_or(|ended| modified < ended))
     }
+}
+
+/// The file as it is now. `None` if there is none, or if it does not count, by the time of its last modification.
+fn content_at(known: &mut Known, path: &Path, is_left_out: impl Fn(SystemTime) -> bool) -> Option<CodeFile> {
+    let data = std::fs::metadata(path).ok()?;
+    let modified = data.modified().ok()?;
+    if !data.is_file() || is_left_out(modified) {
+        return None;
+    }
+    let changed = modified.max(entry_changed(&data));
+    // A file may be replaced by one of the same size and time of modification.
+    let settled = changed.elapsed().is_ok_and(|age| age.as_secs() >= 2);
+    if settled
+        && let Some((time, size, content)) = known.get(path)
+        && (*time, *size) == (changed, data.len())
+    {
+        return Some(CodeFile { content: *content, changed });
+    }
+    let content: [u8; 32] = if data.len() > LARGE {
+        Sha256::digest(format!("{} {modified:?}", data.len())).into()
+    } else {
+        Sha256::digest(std::fs::read(path).ok()?).into()
+    };
+    known.insert(path.to_owned(), (changed, data.len(), content));
+    Some(CodeFile { content, changed })
 }
 
 /// Whether a file is a Python source or configuration; other files are data, which tests may write.
@@ -366,6 +393,30 @@ mod tests {
         assert!(!prints.code(root, b"").is_unchanged_since(began), "it is not what the run had");
         write(root, "data/a.txt", "2");
         assert_eq!(prints.of(root), last);
+    }
+
+    #[test]
+    fn code_that_changes_during_a_run_is_not_that_of_the_run() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        for name in ["a.py", "b.py", "data.txt"] {
+            write(root, name, "1");
+        }
+        next_tick();
+        let is_same_after = |change: &dyn Fn()| {
+            let prints = Fingerprints::default();
+            let running = prints.run_begins();
+            let earlier = prints.code(root, b"");
+            next_tick();
+            change();
+            prints.is_same(root, running.began(), &earlier, &prints.code(root, b""))
+        };
+        // Tests leave data behind. A source that has its content again may have had another in between.
+        for (name, text, is_same) in [("new.txt", "1", true), ("data.txt", "1", true), ("data.txt", "2", false)] {
+            assert_eq!(is_same_after(&|| write(root, name, text)), is_same, "{name} {text}");
+        }
+        assert!(!is_same_after(&|| write(root, "b.py", "1")) && !is_same_after(&|| write(root, "new.py", "1")));
+        assert!(!is_same_after(&|| fs::remove_file(root.join("a.py")).unwrap()));
     }
 
     #[test]

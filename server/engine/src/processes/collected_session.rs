@@ -100,6 +100,8 @@ pub(crate) struct CollectedSession {
     has_certain_code: bool,
     /// Files outside of the project that it did not report: nobody knows whether C libraries read them.
     perhaps_read: BTreeSet<PathBuf>,
+    /// The sources of the project that it has read, wherever they are.
+    pub sources: Arc<[PathBuf]>,
     state: Mutex<HostState>,
     getting_ready: tokio::sync::Mutex<()>,
     /// The inventory's revision that contains its tests.
@@ -263,16 +265,17 @@ pub(crate) async fn collect(
     let (root, settings, analyses, variables) =
         (order.root, Arc::clone(&order.settings), order.analyses, order.variables);
     let day_left = collected.day_left.and_then(|left| Duration::try_from_secs_f64(left).ok());
-    let sources: Vec<_> =
+    let sources: Arc<[PathBuf]> =
         collected.read.files.iter().filter(|file| is_source(file)).map(|file| PathBuf::from(&file.0)).collect();
     let configuration: Vec<_> =
         collected.read.files.iter().map(|file| PathBuf::from(&file.0)).filter(|path| is_configuration(path)).collect();
     let is_idle = order.options.idle;
+    let read_sources = Arc::clone(&sources);
     let (window, mut reasons, mut snapshot) = (order.window, collected.reasons, Snapshot::new(collected.read));
     let compared = blocking(move || {
         let nodes = make_nodes(items, &root, &settings, &analyses);
         let read: Vec<_> =
-            sources.iter().filter_map(|path| Some((path.as_path(), analyses.of(path, &settings)?))).collect();
+            read_sources.iter().filter_map(|path| Some((path.as_path(), analyses.of(path, &settings)?))).collect();
         if !is_idle {
             reasons.extend(first_clock(&read, &root));
         }
@@ -351,6 +354,7 @@ pub(crate) async fn collect(
         is_certain,
         has_certain_code,
         perhaps_read,
+        sources,
         state: Mutex::new(HostState { snapshot, current_at: began, events, standby: Vec::new() }),
         getting_ready: tokio::sync::Mutex::default(),
         recorded_at: AtomicU64::new(0),
@@ -434,13 +438,18 @@ impl CollectedSession {
         }
     }
 
-    /// Returns whether the code that it collected, and the interpreter, are still those on disk. A file outside of the
-    /// project that it perhaps never read does not count: tests write such files.
-    pub(crate) fn has_present_code(&self) -> bool {
-        self.is_young() && self.has_certain_code && self.changed_files().is_empty() && self.base.is_unchanged()
+    /// Returns whether the code that it collected is known, and the interpreter is still that on disk.
+    pub(crate) fn knows_its_code(&self) -> bool {
+        self.is_young() && self.has_certain_code && self.base.is_unchanged()
     }
 
-    /// The files that have changed since it read them.
+    /// Returns whether the code that it collected, and the interpreter, are still those on disk.
+    pub(crate) fn has_present_code(&self) -> bool {
+        self.changed_files().is_empty() && self.knows_its_code()
+    }
+
+    /// The files that have changed since it read them. A file outside of the project that it perhaps never read does not
+    /// count: tests write such files.
     pub(crate) fn changed_files(&self) -> BTreeSet<PathBuf> {
         let changes = self.state.lock().unwrap_or_else(PoisonError::into_inner).snapshot.changes();
         changes.all().filter(|path| !self.perhaps_read.contains(path.as_path())).cloned().collect()

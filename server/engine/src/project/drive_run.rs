@@ -6,10 +6,10 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
-use crate::model::versions::RunCode;
 use crate::processes::temp_dirs;
 use crate::project::Project;
 use crate::project::recorder::{Command, Passed};
+use crate::project::run_code::CodeReader;
 use crate::project::test_records::{self, During, Surroundings};
 use crate::runs::event::DriverEvent;
 use crate::runs::plan::RunPlan;
@@ -42,22 +42,16 @@ impl Project {
 
     async fn run(self: Arc<Self>, plan: Arc<RunPlan>, record: Arc<RunRecord>, older_runs: Vec<OlderRun>) {
         plan.wait_for(&older_runs).await;
-        let (prints, root, collected) =
-            (Arc::clone(&self.fingerprints), self.state.root.clone(), Arc::clone(&plan.collected));
-        let libraries = Arc::clone(&self.libraries);
-        let besides = self.pool.variables();
-        let going_on = prints.run_begins();
-        let began = going_on.began();
-        let code = tokio::spawn(async move {
-            tokio::time::sleep(FINGERPRINT_DELAY).await;
-            let read = move || {
-                let code = prints.code(&root, &besides);
-                // Code that changed after its collection is not the code that runs.
-                let is_known = collected.has_present_code() && code.is_unchanged_since(began);
-                let name = is_known.then(|| libraries.name(&code.name, &collected.base.libraries()));
-                (name, RunCode { began, code, changed: collected.changed_files() })
-            };
-            tokio::task::spawn_blocking(read).await.ok()
+        let going_on = self.fingerprints.run_begins();
+        let reader = Arc::new(CodeReader::new(&self, &plan.collected, going_on.began()));
+        let (ends, end) = oneshot::channel::<()>();
+        let reading = tokio::spawn({
+            let reader = Arc::clone(&reader);
+            async move {
+                let is_over = tokio::time::timeout(FINGERPRINT_DELAY, end).await.is_ok();
+                let read = tokio::task::spawn_blocking(move || reader.read());
+                Some((read.await.ok()?, is_over))
+            }
         });
         let surroundings = tokio::task::spawn_blocking({
             let (project, collected) = (Arc::clone(&self), Arc::clone(&plan.collected));
@@ -98,11 +92,15 @@ impl Project {
             }
         };
         let file = async {
-            let (code, read) = code.await.ok().flatten().unzip();
-            if let Some(read) = read {
-                self.staleness.ran(started_ms, &read, &self.state.root);
+            drop(ends);
+            let mut code = None;
+            if let Some((reading, is_over)) = reading.await.ok().flatten() {
+                let look = move || (reader.name(&reading, is_over), reader.of_run(reading));
+                if let Ok((name, ran)) = tokio::task::spawn_blocking(look).await {
+                    code = name;
+                    self.staleness.ran(started_ms, &ran, &self.state.root);
+                }
             }
-            let code = code.flatten();
             self.record_and_wait(|done| Command::Code { run_id, code, done }).await;
             inputs.await;
             self.unsaved.send_modify(|runs| *runs -= 1);

@@ -1,7 +1,8 @@
 //! Distinguishes runs of the same code with different versions of libraries, which don't make a test flaky.
 //!
 //! The name of a run's code covers the project's own files (`history::Fingerprints`); other processes that record runs
-//! compute it as well. If the same code ran with other libraries before, this module gives it another name.
+//! compute it as well. If the same code ran with other libraries before, or with other sources elsewhere, this module
+//! gives it another name.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};

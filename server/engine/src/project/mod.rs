@@ -24,6 +24,7 @@ pub(crate) mod reach;
 pub(crate) mod recorder;
 pub(crate) mod refresh;
 pub(crate) mod remembered_failure;
+pub(crate) mod run_code;
 pub(crate) mod staleness;
 pub(crate) mod state;
 pub(crate) mod test_records;
@@ -96,6 +97,8 @@ pub(crate) struct Project {
     unsaved: watch::Sender<usize>,
     pub fingerprints: Arc<Fingerprints>,
     libraries: Arc<Libraries>,
+    /// Sources that sessions have read outside of the root, or that git ignores.
+    sources_elsewhere: Arc<Mutex<BTreeSet<PathBuf>>>,
     /// The lock serializes changes of the settings: each begins with the result of the one before.
     settings: tokio::sync::Mutex<LayeredSettings>,
     commands: mpsc::UnboundedSender<Command>,
@@ -144,6 +147,7 @@ impl Project {
             unsaved: watch::Sender::new(0),
             fingerprints: Arc::default(),
             libraries,
+            sources_elsewhere: Arc::default(),
             settings: tokio::sync::Mutex::new(settings),
             commands,
         });
