@@ -64,6 +64,40 @@ def test_p7_it_is_known_who_may_look_before_tests_run(
     assert host.all("collected")[0]["looks"] is looks
 
 
+HELPER = "def is_named(config): return any('::' in arg for arg in config.args)"
+
+
+@pytest.mark.parametrize(
+    ("conftest", "keeps"),
+    [
+        ("def pytest_collection_modifyitems(config): config.args", True),
+        ("def pytest_collection_modifyitems(config): config.getoption('file_or_dir')", True),
+        ("import helper\ndef pytest_configure(config): helper.is_named(config)", True),
+        ("from helper import is_named\ndef pytest_configure(config): is_named(config)", True),
+        (
+            "class Hooks:\n"
+            "    def pytest_collection_finish(self, session): self.look(session.config)\n"
+            "    def look(self, config): config.invocation_params\n"
+            "def pytest_configure(config): config.pluginmanager.register(Hooks())",
+            True,
+        ),
+        ("import sys\nWORDS = sys.argv[1:]", True),
+        ("def pytest_collection_modifyitems(items): items.reverse()", False),
+        ("def pytest_runtest_setup(item): item.config.args", False),
+    ],
+)
+def test_a_session_keeps_the_ids_of_a_run_where_the_project_may_read_them(
+    project: Project, conftest: str, keeps: bool
+) -> None:
+    engine = project({**LOOKING, "conftest.py": conftest, "helper.py": HELPER})
+    ids = ["test_it.py::test_it"]
+    host = engine.collected(args=ids, files=["test_it.py"])
+    told = host.all("collected")[0]
+    assert (told["keeps_args"], told["reads_args"], told["dropped"]) == (keeps, keeps, 0)
+    assert told["args"] == (ids if keeps else ["test_it.py"])
+    assert len(host.nodes()) == (1 if keeps else 2)
+
+
 def test_a_project_keeps_the_arguments_that_it_sets(project: Project) -> None:
     test = """
     import sys

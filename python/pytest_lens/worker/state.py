@@ -55,6 +55,8 @@ class Options:
     """The files a session collects, and how."""
 
     args: list[str] = field(default_factory=list)
+    # The files of these: what it collects instead, unless the project may read the arguments.
+    files: list[str] = field(default_factory=list)
     arguments: list[str] = field(default_factory=list)
     no_cov: bool = False
     run_disabled: bool = False

@@ -122,7 +122,7 @@ def refuse_or_neutralise(worker: Worker, config: Any) -> None:
 
 
 # Hooks that run before a session is collected, or while it is.
-_EARLY_HOOKS = (
+EARLY_HOOKS = (
     "pytest_load_initial_conftests",
     "pytest_cmdline_main",
     "pytest_configure",
@@ -178,7 +178,7 @@ def hooks_may_read_selection(worker: Worker, config: Any) -> bool:
     """
     if config.option.keyword or config.option.markexpr or program_arguments.is_read:
         return True
-    return any(_foreign(worker, config, _EARLY_HOOKS))
+    return any(interested(worker, config, EARLY_HOOKS))
 
 
 def hooks_may_have_read_arguments(worker: Worker, config: Any) -> bool:
@@ -187,7 +187,7 @@ def hooks_may_have_read_arguments(worker: Worker, config: Any) -> bool:
     The session has not begun to collect.
     """
     return program_arguments.is_read or _may_act(
-        worker, config, _EARLY_HOOKS[: _EARLY_HOOKS.index("pytest_collection")]
+        worker, config, EARLY_HOOKS[: EARLY_HOOKS.index("pytest_collection")]
     )
 
 
@@ -199,7 +199,7 @@ def hooks_may_act_at_start(worker: Worker, config: Any) -> bool:
 def _may_act(worker: Worker, config: Any, hooks: tuple[str, ...]) -> bool:
     return any(
         not _only_describes(implementation.function)
-        for implementation in _foreign(worker, config, hooks)
+        for implementation in interested(worker, config, hooks)
     )
 
 
@@ -213,7 +213,7 @@ def foreign(worker: Worker, config: Any, hooks: tuple[str, ...]) -> Iterator[Any
                 yield implementation
 
 
-def _foreign(worker: Worker, config: Any, hooks: tuple[str, ...]) -> Iterator[Any]:
+def interested(worker: Worker, config: Any, hooks: tuple[str, ...]) -> Iterator[Any]:
     """The same without those of packages that are indifferent to arguments."""
     for implementation in foreign(worker, config, hooks):
         package = fork_safety.module_of(implementation.plugin).partition(".")[0]

@@ -76,6 +76,8 @@ class LensPlugin:
         self._output_options: list[str] = []
         # The index of each item before any plugin shuffled the items, by the item's id.
         self._in_source: dict[int, int] = {}
+        # A hook has added tests.
+        self._adds = False
         self._processes = 0
         self._reports: list[str] = []
         self.report_header = ReportHeader()
@@ -213,8 +215,18 @@ class LensPlugin:
                 self._errors = collect_errors.CollectErrors(self._worker.root, args)
                 arguments.replace_args(self._worker, session.config, self._errors.existing)
             self._started = time.perf_counter() - spent
+        self._share_files(session.config)
         self._while_collecting.enter_context(self._importing.in_detail(self._cache))
         return None
+
+    def _share_files(self, config: Any) -> None:
+        """Collect all tests of the files, for later runs, unless the project sees the arguments."""
+        options = self._worker.options
+        if not options.files or whole_session.may_read_arguments(self._worker, config):
+            return
+        self._errors = collect_errors.CollectErrors(self._worker.root, options.files)
+        options.files = self._errors.existing
+        arguments.replace_args(self._worker, config, options.files)
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_make_collect_report(self, collector: Any) -> Iterator[None]:
@@ -238,12 +250,18 @@ class LensPlugin:
         self._while_collecting.close()
         self._importing.finish()
         yield
+        self._note_added(items)
+
+    def _note_added(self, items: list[Any]) -> None:
+        if self._in_source:
+            self._adds = self._adds or any(id(item) not in self._in_source for item in items)
 
     def pytest_collectreport(self, report: Any) -> None:
         self._counted += sum(isinstance(node, pytest.Item) for node in report.result)
 
     def pytest_deselected(self, items: list[Any]) -> None:
         self._deselected += len(items)
+        self._note_added(items)
         if len(self._deselected_items) <= _LISTED:
             self._deselected_items += items
 
@@ -419,7 +437,9 @@ class LensPlugin:
                 "deselected": self._deselected,
                 "deselected_ids": self._deselected_ids(builder),
                 **whole_session.facts(worker, session.config),
+                "keeps_args": worker.options.args != worker.options.files,
                 "dropped": max(0, self._counted - self._deselected - len(items)),
+                "adds": self._adds,
                 "errors": self._errors.found,
                 "skipped": self._errors.skipped,
                 **state,

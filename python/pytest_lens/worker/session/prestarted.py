@@ -25,6 +25,7 @@ from ..state import Worker
 from ..unpatched import gc
 from ..watching.snapshot import Snapshot
 from ..wire import EngineGone, Message
+from . import whole_session
 from .arguments import hooks_may_have_read_arguments
 from .startup_errors import StartupErrors
 
@@ -50,6 +51,7 @@ def wait_for_collect(
     park = Park(worker) if not reasons else None
     is_open = not reasons and not hooks_may_have_read_arguments(worker, config)
     message = {"t": "configured", "is_shared": not reasons, "is_open": is_open}
+    message["reads_args"] = whole_session.may_read_arguments(worker, config)
     worker.send({**message, **snapshot.so_far()})
     for _ in _get_ready(worker):
         pass
@@ -74,7 +76,7 @@ def wait_for_collect(
         startup_errors.past_startup = True  # this is no error
         pytest.exit("not needed any more", returncode=0)
     worker.role, worker.purpose = "collected", order.get("purpose", "run")
-    worker.options.crashed = order.get("crashed")
+    worker.options.crashed, worker.options.files = order.get("crashed"), order.get("files", [])
     snapshot.forget_path_caches()
     args: list[str] | None = order.get("args")
     return args

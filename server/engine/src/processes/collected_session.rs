@@ -46,8 +46,10 @@ pub(crate) struct CollectedSession {
     pub args: Vec<String>,
     /// The folders of conftests with hooks that act on the whole session.
     pub hook_folders: Vec<String>,
-    /// A hook of the project may have read the arguments.
+    /// Code of the project may have read the arguments.
     pub reads_args: bool,
+    /// A hook has added tests.
+    pub adds: bool,
     pub settings: Arc<PytestSettings>,
     pub options: WorkerOptions,
     pub tests: Collection,
@@ -315,15 +317,20 @@ pub(crate) async fn collect(
         }
         Purpose::Unasked => (None, None, ExclusiveSession::default()),
     };
+    let keeps_args = order.options.files.is_empty() || collected.keeps_args;
+    let args = if keeps_args { order.options.args } else { order.options.files };
     let deselected = Deselected { count: collected.deselected, ids: collected.deselected_ids };
     let session = CollectedSession {
         scope: order.scope,
         args: collected.args,
         hook_folders: collected.hook_folders,
         reads_args: collected.reads_args,
+        adds: collected.adds,
         settings: order.settings,
         // It is no other session than one whose time was not measured.
         options: WorkerOptions {
+            args,
+            files: Vec::new(),
             timings: order.options.timings && !shared,
             crashed: order.options.crashed.filter(|crashed| !crashed.is_empty()),
             ..order.options
@@ -434,6 +441,7 @@ impl CollectedSession {
         match (&self.scope, scope) {
             (own, wanted) if own == wanted => true,
             (_, Scope::All) => false,
+            _ if self.acts_by_arguments() => false,
             (own, Scope::Paths(paths)) => paths.iter().all(|path| own.names(path) || self.has_all_of(path)),
         }
     }

@@ -1,4 +1,5 @@
-//! Whether a session of more files answers for one of them as a session of that one would.
+//! Whether a session answers for other arguments than its own: for one of its files as a session of that one would, or
+//! for some of its tests.
 
 use std::path::Path;
 
@@ -7,6 +8,17 @@ use crate::model::scope::{Scope, is_below};
 use crate::processes::collected_session::CollectedSession;
 
 impl CollectedSession {
+    /// Returns whether its tests may be others with other arguments: code of the project may read these, or its hooks
+    /// add or leave out tests, which may depend on those that the arguments select.
+    pub(crate) fn acts_by_arguments(&self) -> bool {
+        self.reads_args || self.adds || self.dropped > 0
+    }
+
+    /// Returns whether it has the arguments of one run, and so perhaps not all tests of its files.
+    pub(crate) fn has_own_args(&self) -> bool {
+        self.options.args != self.scope.args()
+    }
+
     /// Returns whether it has what a collection of this path alone has.
     pub(super) fn has_all_of(&self, path: &str) -> bool {
         let is_whole = match &self.scope {
@@ -16,7 +28,7 @@ impl CollectedSession {
         // Hooks that a collection of the path alone would not load, or that act by what is collected.
         let acts_otherwise = || {
             let is_elsewhere = |folder: &String| path != "." && !is_below(path, folder);
-            self.reads_args || self.dropped > 0 || self.hook_folders.iter().any(is_elsewhere)
+            self.acts_by_arguments() || self.hook_folders.iter().any(is_elsewhere)
         };
         let mut errors = self.tests.errors.iter().filter(|error| is_below(&error.path, path)).peekable();
         // Another file of the same name is the reason why one can't be imported.

@@ -115,12 +115,15 @@ pub(crate) struct SessionOverrides {
     pub timings: bool,
     /// It collects its scope and no other files: importing these leaves traces in what it measures or reports.
     pub is_exact: bool,
+    /// The arguments of the run, if its session must have them where the project may act by them.
+    pub asked: Vec<String>,
 }
 
 impl SessionOverrides {
     /// The options of the session, based on those of others.
     pub(crate) fn applied_to(self, options: WorkerOptions) -> WorkerOptions {
-        let SessionOverrides { run_disabled, reports, appends, worker, coverage, timings, is_exact: _ } = self;
+        let SessionOverrides { run_disabled, reports, appends, worker, coverage, timings, is_exact: _, asked: _ } =
+            self;
         let timings = timings || options.timings;
         WorkerOptions { run_disabled, reports, appends, no_cov: !reports, worker, coverage, timings, ..options }
     }

@@ -28,6 +28,8 @@ pub(crate) struct Prestarted {
     is_shared: bool,
     /// They may collect other files of the same folders.
     is_open: bool,
+    /// Code of the project may have read its arguments, or does so later.
+    reads_args: bool,
     made: Instant,
     process: Process,
     state: Mutex<State>,
@@ -61,7 +63,8 @@ impl Prestarted {
                 () = stopped_too_long(process.pid) => None,
             }
         };
-        let Ok(Some(Configured { is_shared, is_open, snapshot })) = tokio::time::timeout(PRESTART_LIMIT, waiting).await
+        let Ok(Some(Configured { is_shared, is_open, reads_args, snapshot })) =
+            tokio::time::timeout(PRESTART_LIMIT, waiting).await
         else {
             crate::processes::process_tree::kill_tree(process.pid);
             return None;
@@ -73,11 +76,15 @@ impl Prestarted {
         let (snapshot, opened) = compared.await.ok().flatten()?;
         let state = Mutex::new(State { events: Some(events), snapshot, opened });
         let standby = tokio::sync::Mutex::default();
-        Some(Prestarted { options, base, is_shared, is_open, made, process, state, standby })
+        Some(Prestarted { options, base, is_shared, is_open, reads_args, made, process, state, standby })
     }
 
     /// Returns whether it may collect with these options. `exact`: only its own files.
     pub(crate) fn serves(&self, options: &WorkerOptions, exact: bool) -> bool {
+        if !options.files.is_empty() {
+            let of_files = WorkerOptions { args: options.files.clone(), files: Vec::new(), ..options.clone() };
+            return !self.reads_args && self.serves(&of_files, exact);
+        }
         if self.options == *options {
             return true;
         }
@@ -139,7 +146,12 @@ impl Prestarted {
             }
         };
         let args = (options.args != self.options.args).then(|| options.args.clone());
-        arrived.0.send(ToWorker::Collect { purpose, args, crashed: options.crashed.clone() });
+        arrived.0.send(ToWorker::Collect {
+            purpose,
+            args,
+            files: options.files.clone(),
+            crashed: options.crashed.clone(),
+        });
         Ok((arrived, opened))
     }
 
@@ -160,6 +172,7 @@ fn folders(files: &[String]) -> BTreeSet<&str> {
 struct Configured {
     is_shared: bool,
     is_open: bool,
+    reads_args: bool,
     snapshot: Snapshot,
 }
 
@@ -167,8 +180,8 @@ async fn configured(events: &mut mpsc::UnboundedReceiver<ProcessEvent>) -> Optio
     loop {
         match events.recv().await? {
             ProcessEvent::Message(message) => match *message {
-                FromWorker::Configured { is_shared, is_open, read } => {
-                    return Some(Configured { is_shared, is_open, snapshot: Snapshot::new(read) });
+                FromWorker::Configured { is_shared, is_open, reads_args, read } => {
+                    return Some(Configured { is_shared, is_open, reads_args, snapshot: Snapshot::new(read) });
                 }
                 FromWorker::UsageError { .. } | FromWorker::InternalError { .. } | FromWorker::Effect { .. } => {
                     return None;

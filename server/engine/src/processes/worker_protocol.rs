@@ -48,6 +48,9 @@ pub(crate) struct Boot {
 pub(crate) struct WorkerOptions {
     /// Files, folders or ids; empty for those of the project's configuration.
     pub args: Vec<String>,
+    /// The files of these: what it collects instead, unless the project may read the arguments.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<String>,
     /// Further arguments of the user.
     pub arguments: Vec<String>,
     pub no_cov: bool,
@@ -268,6 +271,9 @@ pub(crate) enum ToWorker {
         #[serde(skip_serializing_if = "Option::is_none")]
         args: Option<Vec<String>>,
         /// As in the options.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        files: Vec<String>,
+        /// As in the options.
         #[serde(skip_serializing_if = "Option::is_none")]
         crashed: Option<Vec<CrashedFile>>,
     },
@@ -321,6 +327,9 @@ pub(crate) enum FromWorker {
         is_shared: bool,
         /// Its forks may collect other files of the same folders.
         is_open: bool,
+        /// Code of the project may have read the arguments, or does so later.
+        #[serde(default)]
+        reads_args: bool,
         #[serde(flatten)]
         read: WireRead,
     },
@@ -544,9 +553,15 @@ pub(crate) struct WireCollected {
     /// The folders of conftests with hooks that act on the whole session.
     #[serde(default)]
     pub hook_folders: Vec<String>,
-    /// A hook of the project may have read the arguments.
+    /// Code of the project may have read the arguments.
     #[serde(default)]
     pub reads_args: bool,
+    /// It has collected from the arguments, and not from the files that it was given for them.
+    #[serde(default)]
+    pub keeps_args: bool,
+    /// A hook has added tests.
+    #[serde(default)]
+    pub adds: bool,
     #[serde(default)]
     pub errors: Vec<CollectError>,
     /// Files that skip themselves as a whole, relative to the root, with the reasons.

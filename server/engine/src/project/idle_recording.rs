@@ -139,6 +139,7 @@ impl Project {
             .collect(Wanted {
                 scope: &Scope::of_ids(tests.keys().map(|id| &**id)),
                 is_exact: true,
+                asked: &[],
                 options: &WorkerOptions { record: true, idle: true, ..self.options(&[]) },
                 settings: &self.state.pytest.load_full(),
                 limit: self.collect_limit(),

@@ -197,6 +197,7 @@ impl Project {
         }
         WorkerOptions {
             args: Vec::new(),
+            files: Vec::new(),
             arguments,
             nested,
             no_cov: true,
@@ -360,7 +361,8 @@ impl Project {
         let options = overrides.clone().applied_to(self.options(arguments));
         let (settings, limit) = (&self.state.pytest.load_full(), self.collect_limit());
         let (is_exact, requested) = (overrides.is_exact, Instant::now());
-        let wanted = Wanted { scope, is_exact, options: &options, settings, limit, purpose, requested };
+        let asked = &overrides.asked;
+        let mut wanted = Wanted { scope, is_exact, asked, options: &options, settings, limit, purpose, requested };
         let mut found = self.pool.session_for(wanted).await;
         // There may be a new environment that only the project manager knows.
         if matches!(found, Err(FailedCollection { failure: CollectFailure::Unreachable(_), .. }))
@@ -368,12 +370,18 @@ impl Project {
         {
             found = self.pool.session_for(wanted).await;
         }
+        let is_refused = |found: &Result<_, FailedCollection>| {
+            matches!(found, Err(FailedCollection { failure: CollectFailure::Refused { path: None, .. }, .. }))
+        };
+        // pytest does not know ids that a hook has changed, and of an unknown one it says less than its files do.
+        if !wanted.asked.is_empty() && is_refused(&found) {
+            wanted.asked = &[];
+            found = self.pool.session_for(wanted).await;
+        }
         let is_usual = verbosity::without(arguments).next().is_none();
         // pytest may refuse the arguments of a part of the project: the part lacks a conftest that defines the
         // project's options, or its folder's name has a meaning for pytest. The whole project includes the part.
-        if *scope != Scope::All
-            && matches!(found, Err(FailedCollection { failure: CollectFailure::Refused { path: None, .. }, .. }))
-        {
+        if *scope != Scope::All && is_refused(&found) {
             let whole = self.pool.session_for(Wanted { scope: &Scope::All, ..wanted }).await;
             if whole.is_ok() {
                 return self.record_collection(&Scope::All, whole, is_usual).await;
@@ -390,12 +398,13 @@ impl Project {
         self.pool.start_anew();
         let (options, settings) = (&self.options(&[]), &self.state.pytest.load_full());
         let (limit, requested) = (self.collect_limit(), Instant::now());
-        let wanted = Wanted { scope, is_exact: true, options, settings, limit, purpose, requested };
+        let wanted = Wanted { scope, is_exact: true, asked: &[], options, settings, limit, purpose, requested };
         let found = self.pool.collect(wanted).await;
         self.record_collection(scope, found, true).await
     }
 
-    /// `into_inventory`: false for a run with its own arguments, whose collection does not describe the project.
+    /// `into_inventory`: false for a run with its own options, whose collection does not describe the project, as that of
+    /// a session with a run's own arguments does not.
     async fn record_collection(
         self: &Arc<Self>,
         scope: &Scope,
@@ -406,7 +415,7 @@ impl Project {
             Ok(found) => {
                 let collected = &found.collected;
                 let is_known = !found.is_new && collected.is_recorded(self.state.inventory.load().revision);
-                if into_inventory && !is_known {
+                if into_inventory && !is_known && !collected.has_own_args() {
                     self.record_items(collected).await;
                 }
                 Ok(found)
@@ -482,7 +491,8 @@ impl Project {
             Some(WorkerCount::Fixed(count)) => count as usize,
             Some(WorkerCount::Auto) | None => 1,
         };
-        let runners = runners.min(collected.tests.nodes.len());
+        // No later run can use a session with the arguments of one.
+        let runners = if collected.has_own_args() { 0 } else { runners.min(collected.tests.nodes.len()) };
         self.pool.get_ready(collected, runners).await;
         self.pool.warm_up(&collected.third_party, &collected.unfit).await;
         self.pool.prestart(collected, self.wait_for_pause()).await;

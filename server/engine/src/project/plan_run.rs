@@ -125,7 +125,8 @@ pub(crate) async fn choose(
     }
     let scope = request.scope(project);
     let begun = Instant::now();
-    let overrides = SessionOverrides { timings: request.options.timings, ..overrides.clone() };
+    let overrides =
+        SessionOverrides { timings: request.options.timings, asked: request.ids(project), ..overrides.clone() };
     let (found, is_filtered) = collect_for(project, request, &scope, &overrides, purpose).await?;
     let took = begun.elapsed();
     let time_before = request.options.timings.then(|| Box::new(time_before(&found, took)));
@@ -146,7 +147,7 @@ pub(crate) async fn choose_again(
         Found { collected: Arc::new(collected), is_new: true, exclusive: ExclusiveSession::default(), start_ms: 0.0 };
     let (filter, is_usual) = (filter_of(request)?, verbosity::without(&request.options.arguments).next().is_none());
     let again = choose_in(project, found, chosen.is_filtered, request, &filter)?;
-    if is_usual && !chosen.is_filtered {
+    if is_usual && !chosen.is_filtered && !again.collected.has_own_args() {
         project.record_items(&again.collected).await;
     }
     Ok(again)
@@ -164,8 +165,9 @@ pub(crate) fn choose_in(
     request: &RunRequest,
     filter: &Filter,
 ) -> Result<Chosen, Refusal> {
-    let ids = request.ids(project);
     let Found { collected, exclusive, is_new, .. } = found;
+    // pytest has selected them itself.
+    let ids = if collected.has_own_args() { Vec::new() } else { request.ids(project) };
     let no_filter = Filter::default();
     let (scope, exclusive) = (request.scope(project), Arc::new(exclusive));
     let chosen = if is_filtered && !collected.tests.knows_deselected() {
@@ -258,7 +260,7 @@ fn time_before(found: &Found, took: Duration) -> TimeBefore {
 }
 
 /// The session for a run, and whether pytest has applied the run's `-k` and `-m` itself. It does so if the project may
-/// read them while it collects; shared sessions are collected without them.
+/// read them while it collects; shared sessions are collected without them, and without the run's ids.
 async fn collect_for(
     project: &Arc<Project>,
     request: &RunRequest,
@@ -306,7 +308,7 @@ pub(crate) fn kind(
     let has_later_runs = project.pool.is_resident() && !is_remote;
     let reuses = has_later_runs && project.state.settings.load().fixture_reuse.enabled;
     // Its own arguments apply to one run only, so a resident can't have them.
-    if reuses && request.options.arguments.is_empty() {
+    if reuses && request.options.arguments.is_empty() && !collected.has_own_args() {
         return RunKind::Resident(project.state.pytest.load_full());
     }
     RunKind::Forked
@@ -368,7 +370,7 @@ pub(crate) fn plan(
         }
     };
     // Repeats and further runners are forks. The engine of one command has no later run that needs the session.
-    let is_needed_later = project.pool.is_resident() && !(is_new && collected.is_quick());
+    let is_needed_later = project.pool.is_resident() && !(is_new && collected.is_quick()) && !collected.has_own_args();
     let may_take_session = workers == 1 && !rerun.enabled && matches!(kind, RunKind::Forked) && !is_needed_later;
     // In an editor, tests have their outcomes, and nothing waits for a summary. Several runners would have as many, and
     // residents make theirs when they end, after later runs.

@@ -33,12 +33,14 @@ pub(crate) async fn prepare(
     let checked = project.state.check_file(&format!("{test_url:?}"), file);
     checked.map_err(|message| failure(LaunchErrorCode::InstanceCannotResolve, message))?;
     let scope = Scope::of_ids([id.as_str()]);
+    let overrides = &SessionOverrides { asked: vec![id.clone()], ..overrides.clone() };
     let Found { collected, exclusive, .. } = match project.session_with(&scope, arguments, overrides, purpose).await {
         Ok(found) => found,
         Err(reason) => return Err(explain(project, &scope, arguments, reason).await),
     };
     let everything = Filter::parse(None, None).map_err(|error| failure(LaunchErrorCode::InternalError, error))?;
-    let all = select(&collected.tests, std::slice::from_ref(&id), &everything)
+    let ids = if collected.has_own_args() { &[][..] } else { std::slice::from_ref(&id) };
+    let all = select(&collected.tests, ids, &everything)
         .map_err(|unknown| failure(LaunchErrorCode::InstanceCannotResolve, unknown))?
         .taken;
     let broken = || collected.tests.errors.iter().filter(|error| scope.holds(&error.path));

@@ -22,6 +22,8 @@ pub(crate) struct Wanted<'a> {
     pub scope: &'a Scope,
     /// A session of more files does not do.
     pub is_exact: bool,
+    /// The arguments of the run, in whose session they must be if the project may act by them.
+    pub asked: &'a [String],
     pub options: &'a WorkerOptions,
     /// pytest's settings for the project.
     pub settings: &'a Arc<PytestSettings>,
@@ -30,6 +32,13 @@ pub(crate) struct Wanted<'a> {
     pub purpose: Purpose,
     /// The time of the request: what was compared with the disk since is not compared again.
     pub requested: Instant,
+}
+
+impl Wanted<'_> {
+    /// Whether the arguments of the run are others than those of a session of its files.
+    fn has_own_args(&self) -> bool {
+        !self.asked.is_empty() && *self.asked != self.scope.args()
+    }
 }
 
 /// A collection that failed.
@@ -62,13 +71,20 @@ impl Pool {
         {
             return Ok(Found::present(collected));
         }
-        self.collect(wanted).await
+        let found = self.collect(wanted).await?;
+        // Only now it is known that the project may act by them.
+        if wanted.has_own_args() && found.collected.acts_by_arguments() && !found.collected.has_own_args() {
+            drop(found);
+            return self.collect(wanted).await;
+        }
+        Ok(found)
     }
 
     /// An existing fresh session; a run needs one that can be shared. Drops stale ones.
     async fn present(&self, wanted: Wanted<'_>) -> Option<Arc<CollectedSession>> {
         let suits = |collected: &&Arc<CollectedSession>| {
             collected.serves(wanted.scope, wanted.options)
+                && !(wanted.has_own_args() && collected.acts_by_arguments())
                 && (!wanted.is_exact || collected.scope == *wanted.scope)
                 && (wanted.purpose != Purpose::Run || collected.is_shared())
                 && !self.left_out_alone(collected, wanted)
@@ -190,8 +206,13 @@ impl Pool {
         }
     }
 
+    /// Whether the project is known to act by the arguments of its sessions.
+    fn keeps_arguments(&self) -> bool {
+        self.state().sessions.iter().any(|collected| collected.acts_by_arguments())
+    }
+
     async fn collect_once(&self, wanted: Wanted<'_>, left_out: Option<&LeftOut>) -> Result<Found, CollectFailure> {
-        let Wanted { scope, options, settings, limit, purpose, requested, is_exact: _ } = wanted;
+        let Wanted { scope, options, settings, limit, purpose, requested, asked, is_exact: _ } = wanted;
         if purpose == Purpose::Unasked {
             self.check_on_demand().await?;
         } else {
@@ -206,7 +227,12 @@ impl Pool {
             base = self.fresh().await.map_err(start)?;
         }
         let start_ms = begun.elapsed().as_secs_f64() * 1000.0;
-        let options = WorkerOptions { args: scope.args(), ..options.clone() };
+        let options = if wanted.has_own_args() {
+            let files = if self.keeps_arguments() { Vec::new() } else { scope.args() };
+            WorkerOptions { args: asked.to_vec(), files, ..options.clone() }
+        } else {
+            WorkerOptions { args: scope.args(), ..options.clone() }
+        };
         let window = self.window().await;
         let by = match self.take_prestarted(&base, &options).await {
             Some(prestarted) => Collector::Prestarted(prestarted),
@@ -232,8 +258,8 @@ impl Pool {
         if state.generation != generation {
             return Ok(Found { collected, is_new: true, exclusive, start_ms });
         }
-        // One that measures coverage, or ignores skip marks, serves its own run only.
-        if collected.options.is_for_one_run() {
+        // One that measures coverage, ignores skip marks, or selects tests, serves its own run only.
+        if collected.options.is_for_one_run() || collected.has_own_args() {
             return Ok(Found { collected, is_new: true, exclusive, start_ms });
         }
         state.sessions.retain(|old| old.scope != collected.scope || old.options != collected.options);

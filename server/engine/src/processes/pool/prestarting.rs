@@ -79,7 +79,8 @@ impl Pool {
 
     /// The prestarted session for these options that is a fork of `base` and not stale. Stale ones are dropped.
     async fn find_prestarted(&self, base: &Arc<Base>, options: &WorkerOptions) -> Option<Arc<Prestarted>> {
-        let are_files = options.args.iter().all(|path| self.launcher.root.join(path).is_file());
+        let args = if options.files.is_empty() { &options.args } else { &options.files };
+        let are_files = args.iter().all(|path| self.launcher.root.join(path).is_file());
         let found = {
             let mut state = self.state();
             state.prestarted.retain(|prestarted| Arc::ptr_eq(&prestarted.base, base));
