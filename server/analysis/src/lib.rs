@@ -31,8 +31,8 @@ mod words;
 
 pub use analyze::{FileRole, analyze, analyze_as, outline};
 pub use config::{
-    AddedOptions, CONFIG_FILES, ConfigError, PytestSettings, is_cached_bytecode, is_config_file, settings_from,
-    settings_with, to_bool,
+    AddedOptions, CONFIG_FILES, ConfigError, ConfigRules, PytestSettings, is_cached_bytecode, is_config_file,
+    settings_from, settings_with, to_bool,
 };
 pub use file_paths::NamedPath;
 pub use model::{Call, Calls, DefLine, FileAnalysis, Import, NodeKind, Outline, Pos, Span, StaticNode, innermost_at};

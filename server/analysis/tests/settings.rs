@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use pytest_lens_analysis::{ConfigError, PytestSettings, settings_from};
+use pytest_lens_analysis::{ConfigError, ConfigRules, PytestSettings, settings_from, settings_with};
 
 /// Files with their texts, and the rootdir and ini-file that they lead to.
 type Case = (&'static [(&'static str, &'static str)], &'static str, Option<&'static str>);
@@ -47,6 +47,37 @@ fn the_first_configuration_upwards_decides() {
     ];
     for (files, rootdir, inifile) in cases {
         assert_eq!(found(files), (rootdir.to_owned(), inifile.map(str::to_owned)), "{files:?}");
+    }
+}
+
+#[test]
+fn before_version_9_pytest_reads_neither_its_own_toml_files_nor_its_own_table() {
+    let pytest_toml = ("/w/p/q/pytest.toml", "[pytest]\naddopts = [\"-x\"]\n");
+    let own_table = ("/w/p/q/pyproject.toml", "[tool.pytest]\naddopts = [\"-x\"]\n");
+    let both =
+        ("/w/p/q/pyproject.toml", "[tool.pytest]\naddopts = [\"-x\"]\n[tool.pytest.ini_options]\naddopts = \"-v\"\n");
+    let tox = ("/w/p/q/tox.ini", "[pytest]\naddopts = -q\n");
+    let broken = ("/w/p/q/setup.cfg", "[pytest]\n");
+    /// Files, and `addopts` of pytest 9 and of older ones; `None` if they refuse the configuration.
+    type Versions<'a> = (&'a [(&'a str, &'a str)], Option<&'a str>, Option<&'a str>);
+    let cases: [Versions<'_>; 7] = [
+        (&[pytest_toml], Some("-x"), Some("")),
+        (&[own_table], Some("-x"), Some("")),
+        (&[both], None, Some("-v")),
+        (&[pytest_toml, tox], Some("-x"), Some("-q")),
+        (&[own_table, tox], Some("-x"), Some("-q")),
+        (&[tox, broken], None, Some("-q")),
+        (&[broken], None, None),
+    ];
+    for (files, since, before) in cases {
+        let read = |rules| {
+            let text = |path: &Path| {
+                files.iter().find(|(name, _)| Path::new(name) == path).map(|(_, text)| (*text).to_owned())
+            };
+            settings_with(Path::new("/w/p/q"), &text, &[], rules).ok().map(|settings| settings.addopts.join(" "))
+        };
+        let both = (read(ConfigRules::Since9), read(ConfigRules::Before9));
+        assert_eq!((both.0.as_deref(), both.1.as_deref()), (since, before), "{files:?}");
     }
 }
 

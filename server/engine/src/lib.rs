@@ -31,5 +31,6 @@ pub use model::sources::{items_of_source, list_sources};
 pub use processes::liveness::end_of;
 pub use project::caches::pytest_cache;
 pub use project::interpreter::find_python;
+pub use project::pytest_version::config_rules;
 pub use session::{Answer, Call, Connect};
 pub use socket::{Address, AddressError, End, Remote, default_socket, serve};

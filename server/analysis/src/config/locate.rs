@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::options::AddedOptions;
-use super::tables::{CONFIG_FILES, Table, table_of};
+use super::tables::{CONFIG_FILES, ConfigRules, Table, table_of};
 use super::values::OptionTable;
 use super::{ConfigError, PytestSettings};
 
-/// pytest's settings for a run in `root` without arguments.
+/// pytest's settings for a run in `root` without arguments, by the rules of its latest version.
 ///
 /// `files` returns a file's text, or `None` if there is no such file: it is called for configuration files in `root`
 /// and in all folders above. `root` should be absolute; otherwise no folder above it is read.
@@ -15,10 +15,11 @@ use super::{ConfigError, PytestSettings};
 /// # Errors
 /// A configuration with which pytest refuses to start.
 pub fn settings_from(root: &Path, files: &dyn Fn(&Path) -> Option<String>) -> Result<PytestSettings, ConfigError> {
-    settings_with(root, files, &[])
+    settings_with(root, files, &[], ConfigRules::Since9)
 }
 
-/// The same for a run with these words, whose `-o` count more than those of `addopts`, which they may replace.
+/// The same by the rules of a version, for a run with these words, whose `-o` count more than those of `addopts`, which
+/// they may replace.
 ///
 /// # Errors
 /// A configuration with which pytest refuses to start.
@@ -26,8 +27,9 @@ pub fn settings_with(
     root: &Path,
     files: &dyn Fn(&Path) -> Option<String>,
     words: &[String],
+    rules: ConfigRules,
 ) -> Result<PytestSettings, ConfigError> {
-    let located = locate(root, files)?;
+    let located = locate(root, files, rules)?;
     let file = located.inifile.clone().unwrap_or_default();
     let given = AddedOptions::read(words).overrides;
     let plain = OptionTable { file: &file, table: &located.table, overrides: &given };
@@ -65,12 +67,12 @@ struct Located {
     table: Table,
 }
 
-fn locate(root: &Path, files: &dyn Fn(&Path) -> Option<String>) -> Result<Located, ConfigError> {
+fn locate(root: &Path, files: &dyn Fn(&Path) -> Option<String>, rules: ConfigRules) -> Result<Located, ConfigError> {
     // The nearest `pyproject.toml` decides the rootdir if no file holds any configuration.
     let mut fallback = None;
     for folder in root.ancestors() {
         let mut found = None;
-        for name in CONFIG_FILES {
+        for name in CONFIG_FILES.into_iter().filter(|name| rules.reads(name)) {
             let path = folder.join(name);
             let Some(text) = files(&path) else {
                 continue;
@@ -78,11 +80,14 @@ fn locate(root: &Path, files: &dyn Fn(&Path) -> Option<String>) -> Result<Locate
             if name == "pyproject.toml" && fallback.is_none() {
                 fallback = Some(path.clone());
             }
-            // pytest reads the other files of the folder as well, to say that it ignores them: a broken one is fatal.
-            if let Some(table) = table_of(&path, name, &text)?
+            // pytest 9 reads the other files of the folder as well, to say that it ignores them: a broken one is fatal.
+            if let Some(table) = table_of(&path, name, &text, rules)?
                 && found.is_none()
             {
                 found = Some((path, table));
+                if rules == ConfigRules::Before9 {
+                    break;
+                }
             }
         }
         if let Some((path, table)) = found {

@@ -1,4 +1,4 @@
-//! pytest's settings, found and read as pytest 9 does: rootdir and ini-file rules, value syntax, defaults.
+//! pytest's settings, found and read as pytest does: rootdir and ini-file rules, value syntax, defaults.
 
 mod ini;
 mod locate;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use locate::{settings_from, settings_with};
 pub use options::AddedOptions;
-pub use tables::{CONFIG_FILES, holds_configuration, is_cached_bytecode, is_config_file};
+pub use tables::{CONFIG_FILES, ConfigRules, holds_configuration, is_cached_bytecode, is_config_file};
 pub use values::to_bool;
 
 use crate::analyze::FileRole;

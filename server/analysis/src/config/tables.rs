@@ -39,6 +39,29 @@ pub(super) enum Value {
 pub const CONFIG_FILES: [&str; 7] =
     ["pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg"];
 
+/// The rules by which a version of pytest finds its configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConfigRules {
+    /// Those of pytest before 9, which knows neither `pytest.toml` nor `[tool.pytest]`, and reads no file after the one
+    /// that it has found.
+    Before9,
+    /// Those of pytest 9 and later.
+    Since9,
+}
+
+impl ConfigRules {
+    /// Reads by the rules of the installed version, which is asked for only if it makes a difference.
+    pub fn follow<T: PartialEq>(installed: impl FnOnce() -> Self, read: impl Fn(Self) -> T) -> T {
+        let (since, before) = (read(Self::Since9), read(Self::Before9));
+        if since == before || installed() == Self::Since9 { since } else { before }
+    }
+
+    /// Whether pytest looks for a file of this name.
+    pub(super) fn reads(self, name: &str) -> bool {
+        self == Self::Since9 || !matches!(name, "pytest.toml" | ".pytest.toml")
+    }
+}
+
 /// Whether a file of this name may hold pytest's configuration.
 #[must_use]
 pub fn is_config_file(name: impl AsRef<OsStr>) -> bool {
@@ -56,7 +79,7 @@ pub fn is_cached_bytecode(name: &str) -> bool {
 /// pytest says what is wrong with it.
 #[must_use]
 pub fn holds_configuration(path: &Path, name: &str, text: &str) -> bool {
-    match table_of(path, name, text) {
+    match table_of(path, name, text, ConfigRules::Since9) {
         Ok(table) => table.is_some(),
         // A file of another program's that can't be parsed says nothing.
         Err(_) => !matches!(name, "pyproject.toml" | "tox.ini" | "setup.cfg") || mentions_pytest(text),
@@ -73,10 +96,10 @@ fn mentions_pytest(text: &str) -> bool {
 
 /// The pytest table of a file with one of the names in [`CONFIG_FILES`]; `None` if the file does not count as
 /// configuration.
-pub(super) fn table_of(path: &Path, name: &str, text: &str) -> Result<Option<Table>, ConfigError> {
+pub(super) fn table_of(path: &Path, name: &str, text: &str, rules: ConfigRules) -> Result<Option<Table>, ConfigError> {
     match name {
         "pytest.toml" | ".pytest.toml" => pytest_toml(path, text).map(Some),
-        "pyproject.toml" => pyproject(path, text),
+        "pyproject.toml" => pyproject(path, text, rules),
         "tox.ini" => ini_section(path, text, "pytest"),
         "setup.cfg" => ini_section(path, text, "tool:pytest"),
         // These two count even without a section.
@@ -165,7 +188,7 @@ fn pytest_toml(path: &Path, text: &str) -> Result<Table, ConfigError> {
     }
 }
 
-fn pyproject(path: &Path, text: &str) -> Result<Option<Table>, ConfigError> {
+fn pyproject(path: &Path, text: &str, rules: ConfigRules) -> Result<Option<Table>, ConfigError> {
     let document = Document { path, text };
     let root = document.parse()?;
     let Some((key, tool)) = root.get_key_value("tool") else {
@@ -180,7 +203,10 @@ fn pyproject(path: &Path, text: &str) -> Result<Option<Table>, ConfigError> {
     let Some(table) = pytest.get_ref().as_table() else {
         return Err(document.error(Some(key.span().start), "tool.pytest has to be a table: [tool.pytest]"));
     };
-    let native = document.settings(table, true, "ini_options");
+    let native = match rules {
+        ConfigRules::Since9 => document.settings(table, true, "ini_options"),
+        ConfigRules::Before9 => Table::default(),
+    };
     let Some((key, ini)) = table.get_key_value("ini_options") else {
         return Ok((!native.options.is_empty()).then_some(native));
     };

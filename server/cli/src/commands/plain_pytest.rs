@@ -9,11 +9,10 @@ use std::process::Command;
 use pytest_lens_analysis::{FileSettings, listing, settings_from};
 use pytest_lens_platform::processes::become_program;
 
-use crate::engine::start::block_on;
 use crate::failure::Failure;
 use crate::options::arguments::Run;
 use crate::options::parse::parse_run;
-use crate::options::pytest_table;
+use crate::options::{pytest_process, pytest_table};
 
 /// The option that makes a run pytest's, if there is one, on the command line or among the words that the project and
 /// the environment add to it.
@@ -94,8 +93,7 @@ pub(super) fn replace_process(option: &str, root: &Path, run: &Run) -> Failure {
             ));
         }
     };
-    let find = async { pytest_lens_engine::find_python(root).await.map_err(Failure::usage) };
-    let python = match block_on(find) {
+    let python = match pytest_process::python(root) {
         Ok(python) => python,
         Err(failure) => return failure,
     };

@@ -5,12 +5,15 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use pytest_lens_analysis::{FileSettings, PytestSettings, fnmatch, listing, settings_with, split_words};
+use pytest_lens_analysis::{
+    ConfigError, ConfigRules, FileSettings, PytestSettings, fnmatch, listing, settings_with, split_words,
+};
 use pytest_lens_protocol::{NodeId, Settings, WorkerCount};
 
 use super::arguments::{OutputOptions, Run};
 use super::parse::parse_run;
 use super::projects;
+use super::pytest_process;
 use super::values::{Figure, PartLevels};
 use super::variable;
 
@@ -19,7 +22,8 @@ use super::variable;
 pub(crate) fn of_project(root: &Path, settings: &Settings, options: &Run) -> Added {
     let nested = projects::nested(root, settings);
     let words = [&settings.arguments[..], &options.passed].concat();
-    let mut added = read(&projects::configured_in(root, &nested, &options.selectors), &words);
+    let folder = projects::configured_in(root, &nested, &options.selectors);
+    let mut added = read(root, &folder, &words);
     added.words.extend(settings.arguments.iter().cloned());
     added.workers = settings.workers;
     added
@@ -31,7 +35,7 @@ pub(crate) fn of_each_project(root: &Path, ids: &[String]) -> Vec<(String, Vec<S
     let nested = projects::nested(root, &FileSettings::of_root(root).given.complete());
     let words = |path: String| {
         let folder = root.join(&path);
-        let mut words = read(&folder, &[]).words;
+        let mut words = read(root, &folder, &[]).words;
         words.extend(FileSettings::of_root(&folder).given.complete().arguments);
         (path, words)
     };
@@ -53,11 +57,18 @@ pub(crate) struct Added {
     pub workers: Option<WorkerCount>,
 }
 
-/// Reads the additions of pytest's configuration and of `PYTEST_ADDOPTS`, for a run with these arguments. pytest itself
-/// reports the faults of its configuration.
-pub(crate) fn read(root: &Path, arguments: &[String]) -> Added {
+/// Reads the additions of pytest's configuration and of `PYTEST_ADDOPTS`, for a run with these arguments in a folder of
+/// the root. pytest itself reports the faults of its configuration.
+fn read(root: &Path, folder: &Path, arguments: &[String]) -> Added {
     let of_variable = split_words(&variable::value()).unwrap_or_default();
-    let settings = configuration(root, &[&of_variable, arguments].concat());
+    let words = [&of_variable, arguments].concat();
+    let installed = || {
+        // A nested project has an interpreter of its own, or that of the root.
+        let has_own = [".venv", "venv"].iter().any(|name| folder.join(name).is_dir());
+        pytest_process::python(if has_own { folder } else { root })
+            .map_or(ConfigRules::Since9, |python| pytest_lens_engine::config_rules(&python))
+    };
+    let settings = ConfigRules::follow(installed, |rules| configuration(folder, &words, rules)).unwrap_or_default();
     let figure = settings.console_output_style.as_deref().map(Figure::of_style).unwrap_or_default();
     let parts = PartLevels { tests: settings.verbosity_test_cases, subtests: settings.verbosity_subtests };
     let words = [settings.addopts, of_variable].concat();
@@ -70,24 +81,29 @@ fn last_value<'a>(words: &'a [String], beginnings: &[&str]) -> Option<&'a str> {
 }
 
 /// pytest's configuration for a run with these words: of the project's file, or the one that `-c` names.
-fn configuration(root: &Path, words: &[String]) -> PytestSettings {
-    let settings = match last_value(words, &["-c", "--config-file="]) {
-        None => settings_with(root, &|path| listing::read_text(path).ok(), words),
+fn configuration(root: &Path, words: &[String], rules: ConfigRules) -> Result<PytestSettings, ConfigError> {
+    match last_value(words, &["-c", "--config-file="]) {
+        None => settings_with(root, &|path| listing::read_text(path).ok(), words, rules),
         Some(named) => {
             let named = root.join(named);
             // The kind of a file decides how pytest reads it; any name will do.
             let usual = match named.extension().and_then(|kind| kind.to_str()) {
-                Some("toml") if named.ends_with("pytest.toml") || named.ends_with(".pytest.toml") => "pytest.toml",
+                Some("toml")
+                    if rules == ConfigRules::Since9
+                        && (named.ends_with("pytest.toml") || named.ends_with(".pytest.toml")) =>
+                {
+                    "pytest.toml"
+                }
                 Some("toml") => "pyproject.toml",
                 Some("cfg") => "setup.cfg",
                 _ => "pytest.ini",
             };
             let folder: PathBuf = named.parent().unwrap_or(root).to_owned();
             let usual = folder.join(usual);
-            settings_with(&folder, &|path| listing::read_text(&named).ok().filter(|_| *path == usual), words)
+            let text = |path: &Path| listing::read_text(&named).ok().filter(|_| *path == usual);
+            settings_with(&folder, &text, words, rules)
         }
-    };
-    settings.unwrap_or_default()
+    }
 }
 
 /// Adds the options of this command that are among the words to those of the command line, which count more.
@@ -232,7 +248,7 @@ mod tests {
         std::fs::write(root.path().join("ci.toml"), "[tool.pytest.ini_options]\naddopts = '-n 4'\n").unwrap();
         let read = |passed: &[&str]| {
             let passed: Vec<String> = passed.iter().map(|&word| word.to_owned()).collect();
-            read(root.path(), &passed).words.join("|")
+            read(root.path(), root.path(), &passed).words.join("|")
         };
         assert_eq!(read(&[]), "-x|-k|a b");
         assert_eq!(read(&["-cci.ini"]), "-n|3");
@@ -242,13 +258,37 @@ mod tests {
     }
 
     #[test]
+    fn the_installed_version_decides_which_files_are_read() {
+        use std::os::unix::fs::PermissionsExt;
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        let packages = root.join(".venv/lib/python3.9/site-packages");
+        std::fs::create_dir_all(root.join(".venv/bin")).unwrap();
+        std::fs::write(root.join(".venv/pyvenv.cfg"), "").unwrap();
+        std::fs::write(root.join(".venv/bin/python"), "#!/bin/sh\n").unwrap();
+        std::fs::set_permissions(root.join(".venv/bin/python"), std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::fs::write(root.join("pyproject.toml"), "[tool.pytest]\naddopts = ['-x']\n").unwrap();
+        std::fs::write(root.join("pytest.toml"), "[pytest]\naddopts = ['-v']\n").unwrap();
+        for (version, expected) in [("8.4.2", ["", ""]), ("9.0.0", ["-v", "-v"])] {
+            let installed = packages.join(format!("pytest-{version}.dist-info"));
+            std::fs::create_dir_all(&installed).unwrap();
+            let read = |words: &[&str]| {
+                let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+                read(root, root, &words).words.join(" ")
+            };
+            assert_eq!([read(&[]), read(&["-cpytest.toml"])], expected, "{version}");
+            std::fs::remove_dir(&installed).unwrap();
+        }
+    }
+
+    #[test]
     fn the_last_value_of_an_option_of_the_configuration_counts() {
         let root = tempfile::tempdir().unwrap();
         let file = "[pytest]\naddopts = -o log_cli=true\nconsole_output_style = count\n";
         std::fs::write(root.path().join("pytest.ini"), file).unwrap();
         let read = |passed: &[&str]| {
             let passed: Vec<String> = passed.iter().map(|&word| word.to_owned()).collect();
-            let Added { figure, log_cli, .. } = read(root.path(), &passed);
+            let Added { figure, log_cli, .. } = read(root.path(), root.path(), &passed);
             (figure, log_cli)
         };
         assert_eq!(read(&[]), (Figure::Count, true));

@@ -11,6 +11,7 @@ pub(crate) mod parse;
 pub(crate) mod project_file;
 pub(crate) mod projects;
 pub(crate) mod pytest_options;
+pub(crate) mod pytest_process;
 pub(crate) mod pytest_table;
 pub(crate) mod reporter;
 pub(crate) mod reporting;

@@ -50,7 +50,7 @@ async fn nested(root: &Path) -> Vec<(String, PathBuf)> {
     fn below(root: &Path) -> Vec<(String, PathBuf)> {
         let projects = FileSettings::of_root(root).given.complete().projects;
         let mut found = Vec::new();
-        for project in read_whole(root, projects.as_deref()).nested.projects {
+        for project in read_whole(root, None, projects.as_deref()).nested.projects {
             let folder = root.join(&project.path);
             let inner = folder.canonicalize().unwrap_or(folder);
             let deeper = below(&inner).into_iter().map(|(path, root)| (Prefix(&project.path).id(&path), root));

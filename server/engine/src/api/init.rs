@@ -43,14 +43,13 @@ pub(super) async fn init(
     }
     let root = repo_root(repo_path)?;
     let settings = LayeredSettings::of_root(&root);
-    let pytest = read_pytest(&root, &settings);
     let in_force = settings.in_force();
     let mode = mode.unwrap_or_else(|| in_force.execution_mode.clone());
     let asked = ModeRequest::parse(Some(&mode)).map_err(invalid)?;
     // A fork would share the terminal with the process that it was forked from.
     let asked = if session.shared.config.terminal { ModeRequest::Subprocess } else { asked };
     let no_python = |message: String| Refusal::new(ErrorCode::PythonNotFound, message);
-    let rootdir = pytest_config::read(&root).rootdir;
+    let rootdir = pytest_config::read(&root, None).rootdir;
     let of_file = python_path.is_none().then(|| in_force.python_path.clone()).flatten();
     let is_pinned = python_path.is_some() || of_file.is_some();
     let interpreter = match (of_file, settings.file.file) {
@@ -67,6 +66,7 @@ pub(super) async fn init(
             Err(message) => return Err(no_python(message)),
         },
     };
+    let pytest = read_pytest(&root, &interpreter.path, &settings);
     // A task of its own: if the client goes, the project must not be left half open.
     let shared = Arc::clone(&session.shared);
     let wanted = Opening { root, asked, interpreter, is_pinned, settings, pytest, outer: None };
@@ -161,14 +161,14 @@ pub(super) async fn open(shared: &Arc<Shared>, wanted: Opening) -> Result<(Arc<P
 }
 
 /// Begins to read pytest's configuration and to look for nested projects.
-pub(super) fn read_pytest(root: &Path, settings: &LayeredSettings) -> JoinHandle<PytestSettings> {
-    let (root, projects) = (root.to_owned(), settings.in_force().projects);
-    tokio::task::spawn_blocking(move || pytest_config::read_whole(&root, projects.as_deref()))
+pub(super) fn read_pytest(root: &Path, python: &Path, settings: &LayeredSettings) -> JoinHandle<PytestSettings> {
+    let (root, python, projects) = (root.to_owned(), python.to_owned(), settings.in_force().projects);
+    tokio::task::spawn_blocking(move || pytest_config::read_whole(&root, Some(&python), projects.as_deref()))
 }
 
 /// Whether a root has nested projects.
 fn nested_projects(root: &Path, settings: &LayeredSettings) -> bool {
-    let pytest = pytest_config::read_whole(root, settings.in_force().projects.as_deref());
+    let pytest = pytest_config::read_whole(root, None, settings.in_force().projects.as_deref());
     !pytest.nested.projects.is_empty()
 }
 

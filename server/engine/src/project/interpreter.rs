@@ -27,7 +27,7 @@ pub(crate) struct Interpreter {
 ///
 /// One sentence that says what is missing and what to do.
 pub async fn find_python(root: &Path) -> Result<PathBuf, String> {
-    let rootdir = pytest_config::read(root).rootdir;
+    let rootdir = pytest_config::read(root, None).rootdir;
     let asked = FileSettings::of_root(root).given.complete().python_path;
     find(root, &rootdir, asked.as_deref()).await.map(|found| found.path)
 }

@@ -20,6 +20,7 @@ pub(crate) mod members;
 mod open_run;
 pub(crate) mod plan_run;
 pub(crate) mod pytest_config;
+pub(crate) mod pytest_version;
 pub(crate) mod reach;
 pub(crate) mod recorder;
 pub(crate) mod refresh;
@@ -284,7 +285,9 @@ impl Project {
     /// Looks for nested projects again. Returns whether they are others than before; then a new collection is needed.
     pub(crate) async fn renew_nested(&self) -> bool {
         let (root, projects) = (self.state.root.clone(), self.state.settings.load().projects.clone());
-        let read = tokio::task::spawn_blocking(move || pytest_config::read_whole(&root, projects.as_deref())).await;
+        let python = self.pool.launcher.python();
+        let read = move || pytest_config::read_whole(&root, Some(&python), projects.as_deref());
+        let read = tokio::task::spawn_blocking(read).await;
         let Ok(pytest) = read else { return false };
         let present = self.state.pytest.load_full();
         if *present == pytest {

@@ -77,7 +77,6 @@ async fn opened(shared: &Arc<Shared>, outer: &Arc<Project>, path: &str) -> Resul
     let folder = outer.state.root.join(path);
     let root = folder.canonicalize().unwrap_or(folder);
     let settings = LayeredSettings::of_root(&root);
-    let pytest = read_pytest(&root, &settings);
     let given = &settings.file.given;
     let asked = given.get("executionMode").and_then(Value::as_str).filter(|_| !shared.config.terminal);
     let asked = asked.map_or(outer.pool.asked, |mode| ModeRequest::parse(Some(mode)).unwrap_or(outer.pool.asked));
@@ -93,6 +92,7 @@ async fn opened(shared: &Arc<Shared>, outer: &Arc<Project>, path: &str) -> Resul
         (None, None) => Interpreter::clone(&outer.interpreter.load()),
     };
     let is_pinned = of_file.is_some();
+    let pytest = read_pytest(&root, &interpreter.path, &settings);
     let client = client_settings(outer, &outer.client_settings().await);
     let wanted = Opening { root, asked, interpreter, is_pinned, settings, pytest, outer: Some(Arc::downgrade(outer)) };
     let shared = Arc::clone(shared);
