@@ -108,3 +108,21 @@ def test_a_project_keeps_the_arguments_that_it_sets(project: Project) -> None:
     runner = engine.fork(engine.collected(), "runner")
     verdict = run(runner, [name], asked={"args": [name], "keyword": "it"})[name]
     assert verdict["outcome"] == "passed", verdict
+
+
+def test_an_option_with_any_number_of_values_does_not_take_the_ids(project: Project) -> None:
+    conftest = """
+    def pytest_addoption(parser):
+        parser.addoption("--many", nargs="*")
+    """
+    test = """
+    def test_it(pytestconfig):
+        assert pytestconfig.getoption("--many") == ["a", "b"]
+
+    def test_other(): pass
+    """
+    engine = project({"conftest.py": conftest, "test_it.py": test})
+    name = "test_it.py::test_it"
+    host = engine.collected(arguments=["--many", "a", "b"], args=[name])
+    verdict = run(engine.fork(host, "runner"), [name])[name]
+    assert verdict["outcome"] == "passed", verdict

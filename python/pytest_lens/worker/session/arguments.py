@@ -63,7 +63,10 @@ def command_line(worker: Worker) -> list[str]:
 
 def given(worker: Worker) -> list[str]:
     """The arguments of the session, as the project sees them."""
-    return [*worker.options.arguments, *worker.named(worker.options.args)]
+    arguments, named = worker.options.arguments, worker.named(worker.options.args)
+    # An option with any number of values would take the ids for more of them.
+    is_open = bool(arguments and named) and not arguments[-1].startswith("-")
+    return [*arguments, *(["--"] if is_open else []), *named]
 
 
 def without_coverage(namespace: Any) -> None:

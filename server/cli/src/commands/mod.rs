@@ -23,7 +23,7 @@ use crate::engine::unavailable::Unavailable;
 use crate::failure::Failure;
 use crate::mcp;
 use crate::options::arguments::{Command, EngineAt, HistoryCommand, Root, Run};
-use crate::options::{addopts, folder_paths, project_file, reporter, selectors, terminal_access, variable};
+use crate::options::{addopts, folder_paths, parse, project_file, reporter, selectors, terminal_access, variable};
 use crate::run;
 use crate::style::Style;
 use crate::watch;
@@ -55,7 +55,8 @@ pub(crate) fn dispatch(command: Command) -> Result<i32, Failure> {
             block_on(mcp::serve(root, options.connect))
         }
         Command::Daemon(options) => with_engine(Lifetime::Daemon, async |engine| daemon::daemon(engine, options).await),
-        Command::Run(mut options) => {
+        Command::Run(options) => {
+            let mut options = parse::split_by_pytest(options)?;
             if options.engine.connect.is_some() {
                 variable::take(&mut options, &variable::value())?;
             }

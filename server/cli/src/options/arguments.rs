@@ -8,6 +8,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use pytest_lens_protocol::WorkerCount;
 
+use super::pytest_options::Question;
 use super::values::{
     Distribution, Figure, PartLevels, Shards, are_several, distribution, executor_of, least_seconds, number, seconds,
     shard_of, shards, signed, verbosity, workers,
@@ -283,6 +284,9 @@ pub(crate) struct Run {
     /// The option that pytest itself follows, if there is one.
     #[arg(skip)]
     pub by_pytest: Option<String>,
+    /// The words for pytest's own parser, if it has to split them.
+    #[arg(skip)]
+    pub question: Question,
     /// The arguments after `run`, as the user wrote them.
     #[arg(skip)]
     pub written: Vec<OsString>,

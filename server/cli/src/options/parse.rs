@@ -1,5 +1,6 @@
 //! Parses the command line; turns clap's complaints into one sentence each.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::Path;
 
@@ -7,7 +8,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser};
 
 use super::arguments::{Arguments, Command, Run};
-use super::{files, pytest_options};
+use super::{files, pytest_options, pytest_process, selectors};
 use crate::failure::Failure;
 use crate::style::Style;
 use crate::suggest;
@@ -80,13 +81,34 @@ fn is_run_without_its_name(first: Option<&OsString>) -> Result<bool, Failure> {
 /// # Errors
 /// As [`parse`].
 pub(crate) fn parse_run(written: &[OsString]) -> Result<Run, Failure> {
-    let written = &files::expanded(written);
-    let sorted = pytest_options::sort(written, &run_command())?;
+    parse_split(&files::expanded(written), None)
+}
+
+/// The options of `run` after pytest's own parser, if needed, has said which words are values of options that are in no
+/// table.
+///
+/// # Errors
+/// As [`parse`].
+pub(crate) fn split_by_pytest(run: Box<Run>) -> Result<Box<Run>, Failure> {
+    if !run.question.is_open || run.by_pytest.is_some() {
+        return Ok(run);
+    }
+    let here = selectors::root(run.root.root.as_deref())?;
+    match pytest_process::places_of_tests(&here, &run.question.words) {
+        Some(tests) => parse_split(&run.written, Some(&tests)).map(Box::new),
+        // pytest refuses the words, or does not start: its session reports why.
+        None => Ok(run),
+    }
+}
+
+fn parse_split(written: &[OsString], tests: Option<&HashSet<usize>>) -> Result<Run, Failure> {
+    let sorted = pytest_options::sort(written, &run_command(), tests)?;
     let words = ["pytest-lens", "run"].map(OsString::from).into_iter().chain(sorted.arguments);
     match parse_words(words.collect())? {
         Command::Run(mut run) => {
             run.by_pytest = sorted.by_pytest;
             run.written = written.to_vec();
+            run.question = sorted.question;
             Ok(*run)
         }
         _ => Err(Failure::internal("the arguments of `run` were read as another command's")),

@@ -1,10 +1,14 @@
 //! Sorts the arguments of `pytest-lens run`: options of this command, options that pytest gets, and those that can't be
 //! followed, with the way out.
 //!
-//! An unknown option may belong to a plugin or to the project, so pytest gets it and judges it.
+//! An unknown option may belong to a plugin or to the project, so pytest gets it and judges it. Only pytest's own parser
+//! knows which of the words after it are its values.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
+use std::iter::Peekable;
 use std::path::Path;
+use std::slice::Iter;
 
 use super::pytest_table::{Handling, Value, handling, long_names};
 use crate::failure::Failure;
@@ -20,23 +24,44 @@ pub(crate) struct Sorted {
     pub arguments: Vec<OsString>,
     /// The first option that pytest itself follows.
     pub by_pytest: Option<String>,
+    pub question: Question,
+    /// Paths may be relative to another folder than the current one.
+    is_elsewhere: bool,
 }
 
-/// Sorts the arguments after `run`.
+/// The question for pytest's own parser which words name tests.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Question {
+    /// The words; other options take the places of those that are not pytest's.
+    pub words: Vec<OsString>,
+    /// Whether a guess may be wrong.
+    pub is_open: bool,
+}
+
+/// An option of pytest that no plugin has, and that takes no value.
+const ANY_OPTION: &str = "-x";
+
+/// Sorts the arguments after `run`. `tests`: the places of the words that name tests, as pytest's own parser answers the
+/// question of a sort without them, which guesses.
 ///
 /// # Errors
 /// A sentence on an option that can't be followed, with the way out.
-pub(crate) fn sort(arguments: &[OsString], command: &clap::Command) -> Result<Sorted, Failure> {
-    let mut sorted = Sorted::default();
+pub(crate) fn sort(
+    arguments: &[OsString],
+    command: &clap::Command,
+    tests: Option<&HashSet<usize>>,
+) -> Result<Sorted, Failure> {
+    let is_elsewhere = arguments.iter().any(|word| word.to_string_lossy().starts_with("--root"));
+    let mut sorted = Sorted { is_elsewhere, ..Sorted::default() };
     let mut left = arguments.iter().peekable();
     while let Some(argument) = left.next() {
         let Some(text) = argument.to_str() else {
-            sorted.arguments.push(argument.clone());
+            sorted.take_free(argument);
             continue;
         };
         if text == "--" {
-            sorted.arguments.push(argument.clone());
-            sorted.arguments.extend(left.cloned());
+            sorted.take_free(argument);
+            left.for_each(|free| sorted.take_free(free));
             break;
         }
         if text.starts_with("--") {
@@ -44,6 +69,7 @@ pub(crate) fn sort(arguments: &[OsString], command: &clap::Command) -> Result<So
             let handling = handling(name, command);
             let value = match (handling, attached) {
                 (Handling::Ours { takes_value }, _) => {
+                    sorted.question.words.push(ANY_OPTION.into());
                     sorted.arguments.push(argument.clone());
                     if takes_value && attached.is_none() {
                         sorted.arguments.extend(left.next().cloned());
@@ -52,8 +78,10 @@ pub(crate) fn sort(arguments: &[OsString], command: &clap::Command) -> Result<So
                 }
                 (Handling::Refused(why), _) => return Err(refused(name, why)),
                 (_, Some(value)) => Some(value.to_owned()),
-                // The argument after an unknown option is its value, unless it may name a test.
-                (Handling::Unknown, None) => left.next_if(|next| is_value(next)).map(text_of),
+                (Handling::Unknown, None) => {
+                    sorted.take_unknown(name, "=", &mut left, tests);
+                    continue;
+                }
                 (Handling::Passed(value) | Handling::ByPytest(value) | Handling::Needless(value, _), None) => {
                     match value {
                         Value::No => None,
@@ -67,7 +95,7 @@ pub(crate) fn sort(arguments: &[OsString], command: &clap::Command) -> Result<So
             continue;
         }
         let Some(flags) = text.strip_prefix('-').filter(|flags| !flags.is_empty()) else {
-            sorted.arguments.push(argument.clone());
+            sorted.take_free(argument);
             continue;
         };
         for (at, flag) in flags.char_indices() {
@@ -75,8 +103,12 @@ pub(crate) fn sort(arguments: &[OsString], command: &clap::Command) -> Result<So
             let name = format!("-{flag}");
             let handling = handling(&name, command);
             match handling {
-                Handling::Ours { takes_value: false } => sorted.arguments.push(name.into()),
+                Handling::Ours { takes_value: false } => {
+                    sorted.question.words.push(ANY_OPTION.into());
+                    sorted.arguments.push(name.into());
+                }
                 Handling::Ours { takes_value: true } => {
+                    sorted.question.words.push(ANY_OPTION.into());
                     sorted.arguments.push(format!("{name}{rest}").into());
                     if rest.is_empty() {
                         sorted.arguments.extend(left.next().cloned());
@@ -94,6 +126,7 @@ pub(crate) fn sort(arguments: &[OsString], command: &clap::Command) -> Result<So
                     sorted.take(handling, &name, &format!("{name}{value}"));
                     break;
                 }
+                Handling::Unknown if rest.is_empty() => sorted.take_unknown(&name, "", &mut left, tests),
                 Handling::Passed(Value::No)
                 | Handling::ByPytest(Value::No)
                 | Handling::Needless(Value::No, _)
@@ -107,13 +140,57 @@ pub(crate) fn sort(arguments: &[OsString], command: &clap::Command) -> Result<So
 impl Sorted {
     /// An option that is not this command's, with its value.
     fn take(&mut self, handling: Handling, name: &str, whole: &str) {
+        let is_passed = !matches!(handling, Handling::Needless(..) | Handling::ByPytest(_));
+        self.question.words.push(if is_passed { whole } else { ANY_OPTION }.into());
         match handling {
             Handling::Needless(..) => {}
             Handling::ByPytest(_) => {
                 self.by_pytest.get_or_insert_with(|| name.to_owned());
             }
-            _ => self.arguments.push(format!("{PASSED}={whole}").into()),
+            _ => self.pass(whole),
         }
+    }
+
+    /// A word that is neither an option nor a value, and a `--`.
+    fn take_free(&mut self, word: &OsString) {
+        self.question.words.push(word.clone());
+        self.arguments.push(word.clone());
+    }
+
+    /// An option that is in no table, with the words after it that are its values. `joint`: stands between it and one
+    /// value.
+    fn take_unknown(
+        &mut self,
+        name: &str,
+        joint: &str,
+        left: &mut Peekable<Iter<'_, OsString>>,
+        tests: Option<&HashSet<usize>>,
+    ) {
+        self.question.words.push(name.into());
+        let free: Vec<&OsString> = left.clone().take_while(|word| is_free(word)).collect();
+        self.question.is_open |= match free[..] {
+            [] => false,
+            [only] => self.is_elsewhere || may_name_tests(only),
+            _ => true,
+        };
+        let count = match tests {
+            Some(tests) => (self.question.words.len()..).zip(&free).take_while(|(at, _)| !tests.contains(at)).count(),
+            None => usize::from(free.first().is_some_and(|first| is_value(first))),
+        };
+        let values: Vec<String> = left.by_ref().take(count).map(text_of).collect();
+        self.question.words.extend(values.iter().map(OsString::from));
+        match &values[..] {
+            [only] => self.pass(&format!("{name}{joint}{only}")),
+            _ => {
+                self.pass(name);
+                values.iter().for_each(|value| self.pass(value));
+            }
+        }
+    }
+
+    /// A word for pytest.
+    fn pass(&mut self, word: &str) {
+        self.arguments.push(format!("{PASSED}={word}").into());
     }
 }
 
@@ -121,19 +198,28 @@ fn text_of(argument: &OsString) -> String {
     argument.to_string_lossy().into_owned()
 }
 
-/// Whether an argument after an unknown option is its value: it is neither an option nor may it name tests. A file that
-/// is no source, and everything outside of the current folder, names none.
-fn is_value(argument: &OsString) -> bool {
-    let (text, path) = (argument.to_string_lossy(), Path::new(argument));
-    if text.starts_with('-') || text.contains("::") {
-        return false;
-    }
+/// Whether a parser takes a word for a value or a path.
+fn is_free(word: &OsString) -> bool {
+    word == "-" || !word.to_string_lossy().starts_with('-')
+}
+
+/// Whether a word may be a path or a node id.
+fn may_name_tests(word: &OsString) -> bool {
+    let text = word.to_string_lossy();
+    text.contains(['/', '\\']) || text.contains("::") || text.ends_with(".py") || Path::new(word).exists()
+}
+
+/// Whether a word after an unknown option is probably its value. pytest refuses a path that is not there; a file that is
+/// no source, and everything outside of the current folder, is rarely a path of tests.
+fn is_value(word: &OsString) -> bool {
+    let text = word.to_string_lossy();
+    let path = Path::new(text.split("::").next().unwrap_or_default());
     let is_elsewhere = path.is_absolute() && std::env::current_dir().is_ok_and(|here| !path.starts_with(here));
     let is_source = path.extension().is_some_and(|extension| extension == "py");
     match path.metadata() {
         _ if is_elsewhere => true,
         Ok(found) => !is_source && !found.is_dir(),
-        Err(_) => !is_source && !text.contains('/'),
+        Err(_) => true,
     }
 }
 
@@ -175,7 +261,7 @@ mod tests {
 
     fn sorted(line: &str) -> String {
         let arguments: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-        match sort(&arguments, &parse::run_command()) {
+        match sort(&arguments, &parse::run_command(), None) {
             Ok(Sorted { by_pytest: Some(name), .. }) => format!("pytest itself, for {name}"),
             Ok(sorted) => {
                 let words: Vec<_> = sorted.arguments.iter().map(text_of).collect();
@@ -247,7 +333,7 @@ mod tests {
         --python /usr/bin/env tests/test_a.py
             >=--python=/usr/bin/env tests/test_a.py
         --settings Cargo.toml --settings src --settings no/such/path --settings no_such.py
-            >=--settings=Cargo.toml >=--settings src >=--settings no/such/path >=--settings no_such.py
+            >=--settings=Cargo.toml >=--settings src >=--settings=no/such/path >=--settings=no_such.py
         --capture no -- -x
             >=--capture=no -- -x
         -p
@@ -277,6 +363,35 @@ mod tests {
         --numprocesses 2 --lfnf none --report-chars fE
             --numprocesses 2 --lfnf none --report-chars fE
         ");
+    }
+
+    /// The words for pytest's parser, if it has to be asked, and the arguments if the words at these places name tests.
+    fn split(line: &str, tests: &[usize]) -> (String, String) {
+        let arguments: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        let text = |words: &[OsString]| words.iter().map(text_of).collect::<Vec<_>>().join(" ").replace(PASSED, ">");
+        let Question { words, is_open } = sort(&arguments, &parse::run_command(), None).unwrap().question;
+        let tests = tests.iter().copied().collect();
+        let sorted = sort(&arguments, &parse::run_command(), Some(&tests)).unwrap();
+        assert_eq!(sorted.question.words, words, "the places are those of the question");
+        (if is_open { text(&words) } else { String::new() }, text(&sorted.arguments))
+    }
+
+    #[test]
+    fn the_words_after_an_unknown_option_are_split_by_pytests_own_parser() {
+        for (line, tests, question, arguments) in [
+            ("--url http://x", &[][..], "--url http://x", ">=--url=http://x"),
+            ("--url src -x", &[], "--url src -x", ">=--url=src -x"),
+            ("--flag src -x", &[1], "--flag src -x", ">=--flag src -x"),
+            ("--x1 p q a.py", &[3], "--x1 p q a.py", ">=--x1 >=p >=q a.py"),
+            ("-k e --xs a b -n 2 a::b", &[5], "-x --xs a b -x a::b", "-k e >=--xs >=a >=b -n 2 a::b"),
+            ("--xs a b -- c", &[4], "--xs a b -- c", ">=--xs >=a >=b -- c"),
+            ("a -vE b c --deselect d", &[0, 4], "a -x -E b c --deselect=d", "a -v >=-Eb c >=--deselect=d"),
+            ("--flag src b", &[1, 2], "--flag src b", ">=--flag src b"),
+            ("--env ci -x", &[], "", ">=--env=ci -x"),
+            ("src --url=http://x --json", &[0], "", "src >=--url=http://x --json"),
+        ] {
+            assert_eq!(split(line, tests), (question.to_owned(), arguments.to_owned()), "{line}");
+        }
     }
 
     #[test]
