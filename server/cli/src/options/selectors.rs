@@ -113,9 +113,9 @@ pub(crate) fn node_ids(root: &Path, selectors: &[String]) -> Result<Vec<String>,
 fn is_restricted(root: &Path) -> bool {
     // Its words may be paths.
     let is_set = std::env::var_os("PYTEST_ADDOPTS").is_some();
-    // pytest itself reports a configuration that can't be read, unless it is an older one that reads less of it.
+    // pytest itself reports a configuration that can't be read.
     let settings = settings_from(root, &|path| read_text(path).ok());
-    is_set || !settings.is_ok_and(|settings| restricted_to(root, &settings).is_none())
+    is_set || settings.is_ok_and(|settings| restricted_to(root, &settings).is_some())
 }
 
 /// Whether an id selects a test: by its own id, or that of its function, class, file or folder.
