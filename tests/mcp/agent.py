@@ -77,10 +77,12 @@ def end_daemon(world: World) -> None:
 
 
 @contextlib.asynccontextmanager
-async def connected(world: World, root: Path, *options: str) -> AsyncIterator[Agent]:
+async def connected(
+    world: World, root: Path, *options: str, env: dict[str, str] | None = None
+) -> AsyncIterator[Agent]:
     """An agent in a project. Its server starts the daemon, if the world has none."""
     server = StdioServerParameters(
-        command=str(binary()), args=["mcp", *options], env=world.env(), cwd=root
+        command=str(binary()), args=["mcp", *options], env=world.env(**(env or {})), cwd=root
     )
     async with Client(stdio_client(server)) as client:
         yield Agent(client)

@@ -29,6 +29,7 @@ pub use config::EngineConfig;
 pub use engine::Engine;
 pub use model::sources::{items_of_source, list_sources};
 pub use processes::liveness::end_of;
+pub use project::activated::activated;
 pub use project::caches::pytest_cache;
 pub use project::interpreter::find_python;
 pub use project::pytest_version::config_rules;

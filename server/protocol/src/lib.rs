@@ -8,6 +8,7 @@
 //! the bytes when they are `None`, so the original bytes stay the same.
 #![warn(unreachable_pub)]
 
+mod activated;
 mod codec;
 mod control;
 mod error;
@@ -24,6 +25,7 @@ mod run;
 mod settings;
 mod timings;
 
+pub use activated::Activated;
 pub use codec::{FrameError, Shape, decode_request, decode_response, encode, encode_framed};
 pub use control::{
     Artifact, Bytes, Case, CaseStatus, DebugFile, LaunchErrorCode, LogsIteratorOption, RunEvent, RunEventPayload,

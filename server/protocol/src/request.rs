@@ -1,7 +1,7 @@
 //! The requests of a client.
 
 use crate::macros::messages;
-use crate::{PastOutcome, RunOptions, SchedulingOptions, SuiteSpec};
+use crate::{Activated, PastOutcome, RunOptions, SchedulingOptions, SuiteSpec};
 
 messages! {
     /// A request. Its answer is the [`crate::Response`] that its docs name, or [`crate::Response::Error`].
@@ -17,6 +17,11 @@ messages! {
             /// `embedded`, `subprocess` or `auto` (the default).
             #[serde(default)]
             execution_mode: Option<String>,
+            /// The environment that the client has activated, in which the engine searches for the interpreter (an addition
+            /// of pytest-lens); `None` stands for the engine's own. Clients whose environments lead to different
+            /// interpreters get different contexts of the same repo.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            activated: Option<Activated>,
         },
         /// Brings the inventory up to date. Answer: `collection_complete`.
         Collect = "collect" {

@@ -53,6 +53,7 @@ impl<'a> Scene<'a> {
             repo_path: project.root.to_string_lossy().into_owned(),
             python_path: Some(bench.venv.python().to_string_lossy().into_owned()),
             execution_mode: None,
+            activated: None,
         })?;
         let Response::ContextReady { context_id, .. } = opened else { bail!("no context: {opened:?}") };
         let texts = (0..project.files).map(|file| Ok(fs::read_to_string(project.test_file(file))?));

@@ -63,6 +63,7 @@ fn open(client: &mut Client, root: &Path, python: &Path) -> Result<String> {
         repo_path: root.to_string_lossy().into_owned(),
         python_path: Some(python.to_string_lossy().into_owned()),
         execution_mode: Some("embedded".into()),
+        activated: None,
     })?;
     let Response::ContextReady { context_id, .. } = opened else { bail!("no context: {opened:?}") };
     Ok(context_id)

@@ -63,6 +63,7 @@ fn inventory(bench: &Bench, client: &mut Client) -> Result<Figure> {
         repo_path: root.to_string_lossy().into_owned(),
         python_path: Some(bench.venv.python().to_string_lossy().into_owned()),
         execution_mode: None,
+        activated: None,
     })?;
     let Response::ContextReady { context_id, .. } = opened else { bail!("no context: {opened:?}") };
     let collected = client.ask(&Request::Collect { context_id: context_id.clone(), force: false })?;

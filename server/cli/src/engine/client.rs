@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use pytest_lens_engine::{Call, Connect};
+use pytest_lens_engine::{Call, Connect, activated};
 use pytest_lens_protocol::{CollectError, Event, EventPayload, PROTOCOL_VERSION, Request, Response};
 
 use crate::failure::Failure;
@@ -26,6 +26,7 @@ impl Client {
             repo_path: root.display().to_string(),
             python_path: None,
             execution_mode: mode,
+            activated: connect.is_shared().then(activated),
         };
         match session.call(request).await {
             Response::ContextReady { context_id, .. } => {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use pytest_lens_engine::Call;
 use pytest_lens_history::Fingerprints;
 use pytest_lens_protocol::{ErrorCode, NodeId, Request, Response, TestNodeInfo, TestOutcome};
 use tokio::sync::watch;
@@ -78,9 +79,10 @@ impl Workplace {
             other => return Err(Failure::of_response(other)),
         }
         let mut held = self.follower.lock().await;
-        let follower = match held.as_ref().filter(|follower| !follower.has_ended()) {
-            Some(follower) => Arc::clone(follower),
-            None => Arc::clone(held.insert(Follower::open(&*connect, &self.root).await?)),
+        let present = held.as_ref().filter(|follower| !follower.has_ended());
+        let follower = match present {
+            Some(follower) if is_open(&*session, &follower.context_id).await => Arc::clone(follower),
+            _ => Arc::clone(held.insert(Follower::open(&*connect, &self.root).await?)),
         };
         Ok(Project { client: Client::of_daemon(session, follower.context_id.clone()), follower })
     }
@@ -109,6 +111,12 @@ impl Workplace {
     pub(super) fn set_explained(&self, outcome: TestOutcome) {
         *self.explained.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
     }
+}
+
+/// Whether the engine still has a context for this client.
+async fn is_open(session: &dyn Call, context_id: &str) -> bool {
+    let request = Request::GetContextStatus { context_id: context_id.to_owned() };
+    !matches!(session.call(request).await, Response::Error { code: ErrorCode::ContextNotFound, .. })
 }
 
 /// Whether the source defines a function or class of this name.

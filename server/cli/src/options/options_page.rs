@@ -18,7 +18,8 @@ path, a node id or an option. If it is the name of a command (`pytest-lens --hel
 
 Options in `addopts` and `PYTEST_ADDOPTS` mean the same as on the command line. Those of the command line count more.
 With `--connect` the variable of the command counts, not the daemon's; all other variables (`PYTEST_PLUGINS`, `PYTHONPATH`,
-those that tests read) are the daemon's. Paths in options are relative to the current folder, as selected ones are.
+those that tests read) are the daemon's, except `VIRTUAL_ENV`, `CONDA_PREFIX` and `PATH` (see the README). Paths in
+options are relative to the current folder, as selected ones are.
 An option \"by pytest\" in `addopts` makes a run pytest's, too, except with options that pytest does not have (`--json`).
 
 - **ours**: the engine or the command line carries it out, with pytest's meaning. The tests' `sys.argv` has no `-x`,

@@ -16,6 +16,7 @@ use crate::api::session::Session;
 use crate::api_error::{Refusal, invalid};
 use crate::engine::Shared;
 use crate::model::node::Analyses;
+use crate::processes::activation::Activation;
 use crate::processes::disk_snapshot::hex_sha256;
 use crate::processes::launcher::{Launcher, StartError};
 use crate::processes::mode::ModeRequest;
@@ -34,6 +35,7 @@ pub(super) async fn init(
     repo_path: &str,
     python_path: Option<String>,
     mode: Option<String>,
+    activation: Activation,
 ) -> Answered {
     if version != PROTOCOL_VERSION {
         let message = format!(
@@ -53,11 +55,11 @@ pub(super) async fn init(
     let of_file = python_path.is_none().then(|| in_force.python_path.clone()).flatten();
     let is_pinned = python_path.is_some() || of_file.is_some();
     let interpreter = match (of_file, settings.file.file) {
-        (Some(path), Some(file)) => interpreter::find(&root, &rootdir, Some(&path))
+        (Some(path), Some(file)) => interpreter::find(&root, &rootdir, Some(&path), &activation)
             .await
             .map(|found| Interpreter { source: format!("`pythonPath` in {file}"), ..found })
             .map_err(|message| no_python(format!("`pythonPath` in {file}: {message}")))?,
-        _ => match interpreter::find(&root, &rootdir, python_path.as_deref()).await {
+        _ => match interpreter::find(&root, &rootdir, python_path.as_deref(), &activation).await {
             Ok(found) => found,
             // Nested projects may have interpreters of their own.
             Err(message) if python_path.is_none() && nested_projects(&root, &settings) => {
@@ -69,7 +71,8 @@ pub(super) async fn init(
     let pytest = read_pytest(&root, &interpreter.path, &settings);
     // A task of its own: if the client goes, the project must not be left half open.
     let shared = Arc::clone(&session.shared);
-    let wanted = Opening { root, asked, interpreter, is_pinned, settings, pytest, outer: None };
+    let clients = vec![activation];
+    let wanted = Opening { root, asked, interpreter, is_pinned, clients, settings, pytest, outer: None };
     let opening = tokio::spawn(async move { open(&shared, wanted).await });
     let ending = |_| Err(Refusal::new(ErrorCode::InternalError, "the engine is ending"));
     let (project, is_new) = opening.await.unwrap_or_else(ending)?;
@@ -87,6 +90,8 @@ pub(super) struct Opening {
     pub interpreter: Interpreter,
     /// The client, or a file of the project's, chose the interpreter.
     pub is_pinned: bool,
+    /// The environments that its clients have activated, at least one.
+    pub clients: Vec<Activation>,
     pub settings: LayeredSettings,
     /// pytest's configuration, which is being read.
     pub pytest: JoinHandle<PytestSettings>,
@@ -96,7 +101,7 @@ pub(super) struct Opening {
 
 /// Finds or opens the project of a root, an interpreter and a mode. Returns whether it was opened now.
 pub(super) async fn open(shared: &Arc<Shared>, wanted: Opening) -> Result<(Arc<Project>, bool), Refusal> {
-    let Opening { root, asked, interpreter, is_pinned, settings, pytest, outer } = wanted;
+    let Opening { root, asked, interpreter, is_pinned, clients, settings, pytest, outer } = wanted;
     let no_python = |message: String| Refusal::new(ErrorCode::PythonNotFound, message);
     let _one = shared.opening.lock().await;
     if shared.ending.load(Ordering::Relaxed) {
@@ -107,11 +112,15 @@ pub(super) async fn open(shared: &Arc<Shared>, wanted: Opening) -> Result<(Arc<P
     // The project may have moved to another interpreter since it was opened.
     let is_same = |project: &Project| {
         let same_place = project.state.root == root && project.pool.launcher.python() == interpreter.path;
-        same_place && project.pool.asked == asked
+        // Each has the same interpreter now, and must find the same one later.
+        let same_search =
+            || is_pinned || project.is_pinned.load(Ordering::Relaxed) || project.suits(&clients, outer.is_some());
+        same_place && project.pool.asked == asked && same_search()
     };
     let present = shared.projects.iter().find(|project| is_same(project)).map(|project| Arc::clone(project.value()));
     if let Some(project) = present {
         project.is_pinned.fetch_or(is_pinned, Ordering::Relaxed);
+        project.join(clients);
         return Ok((project, false));
     }
     while shared.projects.contains_key(&id) {
@@ -133,6 +142,7 @@ pub(super) async fn open(shared: &Arc<Shared>, wanted: Opening) -> Result<(Arc<P
         folder: shared.config.folder.clone().filter(|folder| *folder != root),
         relays: StdioRelays::new(printed),
         alive: std::sync::Mutex::new(Some(HashMap::new())),
+        activation: clients.first().cloned().unwrap_or_default(),
         env: std::sync::Mutex::default(),
         #[cfg(test)]
         simulated: None,
@@ -140,7 +150,7 @@ pub(super) async fn open(shared: &Arc<Shared>, wanted: Opening) -> Result<(Arc<P
     crate::processes::private_files::folder(&launcher.cache_dir)
         .map_err(|error| Refusal::new(ErrorCode::InternalError, format!("no folder for caches: {error}")))?;
     let pool = Pool::new(launcher, asked, Arc::new(Analyses::default()), shared.config.resident);
-    pool.set_env(env_file::variables(&root, &settings.in_force()).0);
+    pool.set_env(env_file::variables(&root, &settings.in_force(), &pool.launcher.activation).0);
     let started = if outer.is_none() { pool.base().await.map(drop) } else { Ok(()) };
     let pytest = pytest.await.map_err(|_| Refusal::new(ErrorCode::InternalError, "the engine is ending"))?;
     // Nested projects may have interpreters of their own.
@@ -153,7 +163,7 @@ pub(super) async fn open(shared: &Arc<Shared>, wanted: Opening) -> Result<(Arc<P
         }
     }
     let history = shared.histories.of(&root);
-    let place = Place { id: id.clone(), root, interpreter, settings, pytest, outer };
+    let place = Place { id: id.clone(), root, interpreter, clients, settings, pytest, outer };
     let project = Project::start(place, pool, history, heard);
     project.is_pinned.store(is_pinned, Ordering::Relaxed);
     shared.projects.insert(id, Arc::clone(&project));

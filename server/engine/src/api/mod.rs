@@ -25,6 +25,7 @@ use session::Session;
 
 use crate::api_error::Refusal;
 use crate::idle_runs;
+use crate::processes::activation::Activation;
 use crate::project::Project;
 use crate::project::plan_run::RunRequest;
 use crate::runs::stop::StopLevel;
@@ -55,8 +56,9 @@ async fn alone(session: &Session, request: Request) -> Answered {
     let project = |id: &str| find(session, id);
     match request {
         Request::Ping => Ok(Response::Pong),
-        Request::InitContext { protocol_version, repo_path, python_path, execution_mode } => {
-            init::init(session, protocol_version, &repo_path, python_path, execution_mode).await
+        Request::InitContext { protocol_version, repo_path, python_path, execution_mode, activated } => {
+            let activation = Activation(activated);
+            init::init(session, protocol_version, &repo_path, python_path, execution_mode, activation).await
         }
         Request::Shutdown { context_id } => {
             if let Some(id) = &context_id {
@@ -152,15 +154,23 @@ async fn alone(session: &Session, request: Request) -> Answered {
     }
 }
 
-/// Finds the context of a request. Reports it as gone if the client's name for its root now leads to another folder.
+/// Finds the context of a request. Reports it as gone if the client's name for its root now leads to another folder, or if
+/// clients with different environments can't share it any more.
 fn find(session: &Session, id: &str) -> Result<Arc<Project>, Refusal> {
     let project = known(session, id)?;
     let name = session.name_of(&project);
-    if project.is_still(name.as_deref()) {
+    let is_still = project.is_still(name.as_deref());
+    if is_still && project.suits_all_clients() {
         return Ok(project);
     }
     let name = name.unwrap_or_else(|| project.state.root.clone());
-    let message = format!("{} leads to another folder than before; open it again with init_context", name.display());
+    let name = name.display();
+    let message = match is_still {
+        false => format!("{name} leads to another folder than before; open it again with init_context"),
+        true => format!(
+            "the environment in {name} is gone, and its clients have activated different ones; open it again with init_context"
+        ),
+    };
     Err(Refusal::new(ErrorCode::ContextNotFound, message))
 }
 

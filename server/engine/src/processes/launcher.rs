@@ -15,6 +15,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::processes::activation::Activation;
 use crate::processes::cluster_protocol::ClusterBoot;
 use crate::processes::disk_snapshot::{FolderIdentity, Snapshot};
 use crate::processes::hub::Hub;
@@ -48,6 +49,8 @@ pub(crate) struct Launcher {
     pub takes_addopts: bool,
     /// The folder in which its sessions run, if that is not the root.
     pub folder: Option<PathBuf>,
+    /// The environment of the client that opened the project.
+    pub activation: Activation,
     pub env: Mutex<BTreeMap<String, String>>,
     pub relays: StdioRelays,
     /// The live interpreters of this project; `None` after it has closed.
@@ -322,6 +325,7 @@ impl Launcher {
             // The settings may have one.
             command.env_remove("PYTEST_ADDOPTS");
         }
+        self.activation.apply(&mut command);
         command
             .args(flags)
             .arg("-c")

@@ -1,5 +1,6 @@
 //! The Python processes of a project: started, kept warm, forked, compared with the disk, ended.
 
+pub(crate) mod activation;
 pub(crate) mod blocking;
 pub(crate) mod cluster_protocol;
 pub(crate) mod code_snapshot;

@@ -8,17 +8,23 @@ use std::path::Path;
 use pytest_lens_analysis::listing::read_text;
 use pytest_lens_protocol::Settings;
 
+use crate::processes::activation::Activation;
+
 /// The longest value, in bytes. Linux starts no program with a longer one, and variables that repeat others grow without
 /// bound: each line of `A=${A}${A}` doubles a value.
 const MOST: usize = 128 << 10;
 
 /// The variables that the settings add to the tests' environment, and the problem with `envFile`, if there is one. In
 /// that case the file's variables are missing.
-pub(crate) fn variables(root: &Path, settings: &Settings) -> (BTreeMap<String, String>, Option<String>) {
+pub(crate) fn variables(
+    root: &Path,
+    settings: &Settings,
+    activation: &Activation,
+) -> (BTreeMap<String, String>, Option<String>) {
     let (mut env, problem) = match settings.env_file.as_ref().map(|file| root.join(file)) {
         None => (BTreeMap::new(), None),
         Some(path) => match read_text(&path) {
-            Ok(text) => (parse(&text, &|name| std::env::var(name).ok()), None),
+            Ok(text) => (parse(&text, &|name| activation.variable(name)?.into_string().ok()), None),
             Err(error) => {
                 let path = path.display();
                 let problem = format!(

@@ -1,6 +1,7 @@
 //! One project: it collects, runs and watches. It sends the results to its recorder, the one task that writes the
 //! [`ProjectState`], which everyone reads.
 
+pub(crate) mod activated;
 pub(crate) mod caches;
 pub(crate) mod change_log;
 pub(crate) mod configure;
@@ -50,6 +51,7 @@ use crate::clock::Clock;
 use crate::model::scope::Scope;
 use crate::model::sources;
 use crate::model::verbosity;
+use crate::processes::activation::Activation;
 use crate::processes::collected_session::{CollectFailure, CollectedSession};
 use crate::processes::launcher::Launcher;
 use crate::processes::pool::{FailedCollection, Found, Pool, SessionOverrides, Wanted};
@@ -82,6 +84,8 @@ pub(crate) struct Project {
     pub names: Mutex<BTreeSet<PathBuf>>,
     /// A client requested its interpreter, so no other one is used.
     pub is_pinned: AtomicBool,
+    /// The environments that its clients have activated.
+    clients: Mutex<Vec<Activation>>,
     /// The project around a nested one, whose interpreter it uses if it has none of its own.
     pub outer: Option<Weak<Project>>,
     /// The nested projects that are open.
@@ -110,6 +114,7 @@ pub(crate) struct Place {
     pub id: String,
     pub root: PathBuf,
     pub interpreter: Interpreter,
+    pub clients: Vec<Activation>,
     pub settings: LayeredSettings,
     pub pytest: PytestSettings,
     /// The project around a nested one.
@@ -124,7 +129,7 @@ impl Project {
         history: Arc<History>,
         printed: mpsc::UnboundedReceiver<Printed>,
     ) -> Arc<Self> {
-        let Place { id, root, interpreter, settings, pytest, outer } = place;
+        let Place { id, root, interpreter, clients, settings, pytest, outer } = place;
         let (commands, mailbox) = mpsc::unbounded_channel();
         let libraries = Arc::new(Libraries::of(&pool.launcher.cache_dir));
         let in_force = settings.in_force();
@@ -137,6 +142,7 @@ impl Project {
             interpreter: ArcSwap::from_pointee(interpreter),
             names: Mutex::default(),
             is_pinned: AtomicBool::new(false),
+            clients: Mutex::new(clients),
             outer,
             members: Members::default(),
             asks_for_affected: AtomicBool::new(false),
@@ -231,7 +237,8 @@ impl Project {
     /// Sets the variables of new interpreters, from the settings and the current text of `envFile`. Returns whether
     /// they changed, and the problem with the file.
     pub(crate) fn renew_env(&self) -> (bool, Option<String>) {
-        let (env, problem) = env_file::variables(&self.state.root, &self.state.settings.load());
+        let (env, problem) =
+            env_file::variables(&self.state.root, &self.state.settings.load(), &self.pool.launcher.activation);
         (self.pool.set_env(env), problem)
     }
 
@@ -259,10 +266,7 @@ impl Project {
         }
         let present = self.interpreter.load_full();
         let found = match &self.outer {
-            None => {
-                let rootdir = self.state.pytest.load().rootdir.clone();
-                interpreters::renewed(&self.state.root, &rootdir, &present, thorough).await
-            }
+            None => self.found_again(&present, thorough).await,
             Some(outer) => match interpreters::of_nested(&self.state.root) {
                 Some(own) => Some(own),
                 None => self.outer_interpreter(outer, thorough).await,

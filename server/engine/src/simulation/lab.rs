@@ -25,6 +25,7 @@ use super::worker::start_interpreter;
 use crate::clock::Clock;
 use crate::model::node::Analyses;
 use crate::model::scope::Scope;
+use crate::processes::activation::Activation;
 use crate::processes::collected_session::{CollectOrder, CollectedSession, Collector, collect};
 use crate::processes::exclusive_session::ExclusiveSession;
 use crate::processes::hub::Hub;
@@ -130,6 +131,7 @@ impl Lab {
             terminal: false,
             takes_addopts: true,
             folder: None,
+            activation: Activation::default(),
             env: Mutex::default(),
             relays: StdioRelays::new(printed),
             alive: Mutex::new(Some(HashMap::new())),

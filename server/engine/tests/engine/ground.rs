@@ -284,6 +284,7 @@ async fn r10_a_root_that_is_a_link_and_leads_elsewhere_is_opened_again() {
                 repo_path: link.to_string_lossy().into(),
                 python_path: Some(python().to_string_lossy().into()),
                 execution_mode: Some(mode.into()),
+                activated: None,
             })
         };
         let collect = |id: &str| Request::Collect { context_id: id.to_owned(), force: false };

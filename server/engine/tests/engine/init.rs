@@ -41,6 +41,7 @@ async fn another_protocol_version_is_a_mismatch() {
         repo_path: project.mark(),
         python_path: Some(python().to_string_lossy().into()),
         execution_mode: None,
+        activated: None,
     };
     let (code, message) = refused(bench.call(request).await);
     assert_eq!(code, ErrorCode::VersionMismatch);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use lsp_types::MessageType;
+use pytest_lens_engine::activated;
 use pytest_lens_protocol::{
     EventPayload, PROTOCOL_VERSION, Request, Response, RunCounts, RunEnd, RunEndStatus, TestOutcome, TestOutcomes,
 };
@@ -195,6 +196,7 @@ async fn open(shared: &Arc<Shared>, folder: &str) -> CommandResult<String> {
         repo_path: root.to_string_lossy().into_owned(),
         python_path: settings.python_path,
         execution_mode: Some(settings.execution_mode),
+        activated: shared.is_shared().then(activated),
     };
     match shared.call(request).await? {
         Response::ContextReady { context_id, .. } => Ok(context_id),

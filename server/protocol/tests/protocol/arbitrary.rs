@@ -7,8 +7,9 @@ use proptest::option::of;
 use proptest::prelude::*;
 use proptest::strategy::Union;
 use pytest_lens_protocol::{
-    Artifact, Bytes, Case, CaseStatus, DebugFile, FileSkip, LaunchErrorCode, LogsIteratorOption, PluginSummary,
-    RunEvent, RunEventPayload, SchedulingOptions, SuiteEvent, SuiteEventPayload, SuiteOptions, SuiteSpec, SuiteStatus,
+    Activated, Artifact, Bytes, Case, CaseStatus, DebugFile, FileSkip, LaunchErrorCode, LogsIteratorOption,
+    PluginSummary, RunEvent, RunEventPayload, SchedulingOptions, SuiteEvent, SuiteEventPayload, SuiteOptions,
+    SuiteSpec, SuiteStatus,
 };
 use pytest_lens_protocol::{
     CollectError, ErrorCode, Event, EventPayload, Evidence, FileWarnings, FlakinessInfo, Hint, ImpactReason,
@@ -79,6 +80,10 @@ fn json() -> impl Strategy<Value = Value> {
     })
 }
 
+fn activated() -> impl Strategy<Value = Activated> {
+    any_of!(Activated { virtual_env: of(text()), conda_prefix: of(text()), path: of(text()), program: of(text()) })
+}
+
 fn options() -> impl Strategy<Value = RunOptions> {
     // proptest has strategies for tuples of at most twelve.
     let first_ones = any_of!(RunOptions {
@@ -105,12 +110,14 @@ fn options() -> impl Strategy<Value = RunOptions> {
 /// Any request. `extra` says whether it may be one that pytest-lens adds to the base protocol, or carry an addition.
 pub fn request(extra: bool) -> impl Strategy<Value = Request> {
     let options = if extra { of(options()).boxed() } else { Just(None).boxed() };
+    let activated = if extra { of(activated()).boxed() } else { Just(None).boxed() };
     let mut variants = vec![
         any_of!(Request::InitContext {
             protocol_version: int(),
             repo_path: text(),
             python_path: of(text()),
             execution_mode: of(text()),
+            activated: activated,
         }),
         any_of!(Request::Collect { context_id: text(), force: flag() }),
         any_of!(Request::Run {

@@ -76,7 +76,11 @@ fn wire<T: serde::Serialize>(message: &T, shape: Shape) -> Vec<u8> {
 
 /// Debug texts tell type, fields and values; only the added fields are ours alone.
 fn told(message: &impl std::fmt::Debug) -> String {
-    format!("{message:?}").replace(", options: None", "").replace(", session_exit: None", "")
+    let mut text = format!("{message:?}");
+    for added in [", options: None", ", session_exit: None", ", activated: None"] {
+        text = text.replace(added, "");
+    }
+    text
 }
 
 const SHAPES: [Shape; 2] = [Shape::Compact, Shape::Named];
@@ -115,6 +119,7 @@ fn an_execution_mode_that_it_leaves_out_is_the_default() {
         repo_path: "/repo".into(),
         python_path: None,
         execution_mode: None,
+        activated: None,
     };
     assert_eq!(decode_request(&bytes), (Shape::Compact, Ok(expected)));
 }

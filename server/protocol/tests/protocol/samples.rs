@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pytest_lens_protocol::{
-    Artifact, Bytes, Case, CaseStatus, DebugFile, LaunchErrorCode, LogsIteratorOption, Phase, RunEvent,
+    Activated, Artifact, Bytes, Case, CaseStatus, DebugFile, LaunchErrorCode, LogsIteratorOption, Phase, RunEvent,
     RunEventPayload, SchedulingOptions, SuiteEvent, SuiteEventPayload, SuiteOptions, SuiteSpec, SuiteStatus,
 };
 use pytest_lens_protocol::{
@@ -62,6 +62,19 @@ pub fn requests() -> Vec<Request> {
             repo_path: "/repo".into(),
             python_path: Some("/usr/bin/python3".into()),
             execution_mode: None,
+            activated: None,
+        },
+        Request::InitContext {
+            protocol_version: PROTOCOL_VERSION,
+            repo_path: "/repo".into(),
+            python_path: None,
+            execution_mode: Some("auto".into()),
+            activated: Some(Activated {
+                virtual_env: Some("/venv".into()),
+                conda_prefix: None,
+                path: Some("/venv/bin:/usr/bin".into()),
+                program: Some("/usr/bin/pytest-lens".into()),
+            }),
         },
         Request::Collect { context_id: ctx(), force: true },
         Request::Run { context_id: ctx(), node_ids: ids(), workers: Some(4), maxfail: None, options: None },

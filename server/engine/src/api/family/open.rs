@@ -83,7 +83,9 @@ async fn opened(shared: &Arc<Shared>, outer: &Arc<Project>, path: &str) -> Resul
     let of_file = given.get("pythonPath").and_then(Value::as_str);
     let interpreter = match (of_file, interpreter::of_nested(&root)) {
         (Some(path), _) => {
-            let wanted = interpreter::find(&root, &root, Some(path)).await.map(|found| found.path);
+            let wanted = interpreter::find(&root, &root, Some(path), &outer.pool.launcher.activation)
+                .await
+                .map(|found| found.path);
             // The error at its first start names it.
             let path = wanted.unwrap_or_else(|_| root.join(path));
             Interpreter { path, source: format!("`pythonPath` in {}", settings.file.file.unwrap_or_default()) }
@@ -94,7 +96,8 @@ async fn opened(shared: &Arc<Shared>, outer: &Arc<Project>, path: &str) -> Resul
     let is_pinned = of_file.is_some();
     let pytest = read_pytest(&root, &interpreter.path, &settings);
     let client = client_settings(outer, &outer.client_settings().await);
-    let wanted = Opening { root, asked, interpreter, is_pinned, settings, pytest, outer: Some(Arc::downgrade(outer)) };
+    let (clients, around) = (outer.clients(), Some(Arc::downgrade(outer)));
+    let wanted = Opening { root, asked, interpreter, is_pinned, clients, settings, pytest, outer: around };
     let shared = Arc::clone(shared);
     let opening = tokio::spawn(async move { open(&shared, wanted).await });
     let ending = |_| Err(Refusal::new(pytest_lens_protocol::ErrorCode::InternalError, "the engine is ending"));

@@ -57,6 +57,7 @@ impl Bench {
             repo_path: root.to_string_lossy().into(),
             python_path: python.map(|path| path.to_string_lossy().into()),
             execution_mode: mode.map(str::to_owned),
+            activated: None,
         })
         .await
     }
