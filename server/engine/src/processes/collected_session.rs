@@ -33,7 +33,8 @@ use crate::processes::prestarted::Prestarted;
 use crate::processes::process::{Arrival, ExitStatus, NoProcess, Process, ProcessEvent};
 use crate::processes::process_tree::{KillOnDrop, kill_tree};
 use crate::processes::runner::Runner;
-use crate::processes::worker_protocol::{Purpose, Role, ToWorker, WireRead, WireStat, WorkerOptions};
+use crate::processes::wire_reads::{WireRead, WireStat};
+use crate::processes::worker_protocol::{Purpose, Role, ToWorker, WorkerOptions};
 use crate::timing::{COLLECTION_AGE_LIMIT, FILE_OPENS_INTERVAL, FORK_COST_MS, FORK_LIMIT, QUICK_COLLECTION_MS};
 
 /// The processes of which a session is a fork, or which became the session. Their end would end it.

@@ -17,7 +17,7 @@ use pytest_lens_analysis::{is_cached_bytecode, is_config_file};
 use pytest_lens_platform::files;
 use sha2::{Digest, Sha256};
 
-use crate::processes::worker_protocol::{Counted, WireDir, WireLook, WireRead, WireStat};
+use crate::processes::wire_reads::{Counted, WireDir, WireLook, WireRead, WireStat};
 
 /// A modification time this close to the reading proves nothing: 2 s, the coarsest tick of file systems in use.
 const RECENT_NS: i64 = 2_000_000_000;

@@ -25,8 +25,9 @@ use crate::processes::process::{Arrival, ExitStatus, NoProcess, Process, Process
 use crate::processes::process_tree::{KillOnDrop, ProcessHandle, await_all, descendants, kill_tree};
 use crate::processes::project_files;
 use crate::processes::stdio_relay::StdioRelays;
+use crate::processes::wire_reads::Counted;
 use crate::processes::worker_files::{DRIVER, INTERPRETER, TOO_OLD, forget_compiled, program_of};
-use crate::processes::worker_protocol::{Boot, Counted, FromWorker, Purpose, Ready, Role, ToWorker, WorkerOptions};
+use crate::processes::worker_protocol::{Boot, FromWorker, Purpose, Ready, Role, ToWorker, WorkerOptions};
 use crate::timing::{BOOT_LIMIT, FORK_LIMIT, KEEPER_LIMIT};
 
 /// Interpreters by pid, each with a signal for its end.

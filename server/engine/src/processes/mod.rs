@@ -33,5 +33,6 @@ pub(crate) mod roster;
 pub(crate) mod runner;
 pub(crate) mod stdio_relay;
 pub(crate) mod temp_dirs;
+pub(crate) mod wire_reads;
 pub(crate) mod worker_files;
 pub(crate) mod worker_protocol;

@@ -7,7 +7,8 @@ use tokio::sync::mpsc;
 use crate::processes::hub::Hub;
 use crate::processes::launcher::Base;
 use crate::processes::process::{Arrival, NoProcess, Process, ProcessEvent};
-use crate::processes::worker_protocol::{FromWorker, Purpose, Role, ToWorker, WireRead, WorkerOptions};
+use crate::processes::wire_reads::WireRead;
+use crate::processes::worker_protocol::{FromWorker, Purpose, Role, ToWorker, WorkerOptions};
 
 pub(crate) struct Runner {
     process: Process,

@@ -15,7 +15,8 @@ use super::scenario::Nature;
 use crate::model::node::CollectedItem;
 use crate::model::outcome::ReportedOutcome;
 use crate::processes::process::ExitStatus;
-use crate::processes::worker_protocol::{FromWorker, Ready, Role, RunOrder, ToWorker, WireCollected, WireRead};
+use crate::processes::wire_reads::WireRead;
+use crate::processes::worker_protocol::{FromWorker, Ready, Role, RunOrder, ToWorker, WireCollected};
 
 /// A simulated process at work.
 pub(super) struct Worker {

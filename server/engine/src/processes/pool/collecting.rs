@@ -13,7 +13,8 @@ use crate::processes::disk_snapshot::Snapshot;
 use crate::processes::exclusive_session::ExclusiveSession;
 use crate::processes::launcher::{Base, StartError};
 use crate::processes::process::{Arrival, NoProcess};
-use crate::processes::worker_protocol::{Purpose, WireRead, WireStat, WorkerOptions};
+use crate::processes::wire_reads::{WireRead, WireStat};
+use crate::processes::worker_protocol::{Purpose, WorkerOptions};
 use tokio::time::Instant;
 
 /// The collected session that a caller wants.
