@@ -565,7 +565,7 @@ mod tests {
     }
 
     #[test]
-    fn only_files_with_another_time_or_size_are_read_again_unless_they_changed_just_now() {
+    fn a_file_is_another_one_also_if_its_size_and_time_are_the_same() {
         let root = tempfile::tempdir().unwrap();
         let prints = Fingerprints::default();
         let of = |content: &str, modified: SystemTime| {
@@ -574,10 +574,8 @@ mod tests {
         };
         let old = SystemTime::now() - Duration::from_secs(60);
         let first = of("1", old);
-        assert_eq!(of("2", old), first);
-        let second = of("2", old - Duration::from_secs(1));
-        assert_ne!(second, first);
-        assert_ne!(of("22", old - Duration::from_secs(1)), second);
+        assert!(cfg!(not(unix)) || of("2", old) != first);
+        assert_eq!(of("1", old - Duration::from_secs(1)), first);
         // A file may change twice in a tick of the disk's clock.
         let now = SystemTime::now();
         assert_ne!(of("3", now), of("4", now));

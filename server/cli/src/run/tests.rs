@@ -434,6 +434,7 @@ async fn what_was_typed_is_what_is_asked() {
             execution_mode: Some(
                 "subprocess",
             ),
+            activated: None,
         },
         RunStream {
             context_id: "c",

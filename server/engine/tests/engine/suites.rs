@@ -224,7 +224,7 @@ async fn a_host_that_does_not_come_up_is_told_as_such() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_machine_without_processes_to_give_is_told_as_such() {
-    let lab = Lab::open(&[("test_a.py", MIXED)]).await;
+    let lab = Lab::resident(&[("test_a.py", MIXED)]).await;
     let none_left = "import errno, os, sys\nfork = os.fork\n\ndef limited():\n    if '_pytest' in sys.modules:\n        raise OSError(errno.EAGAIN, 'none left')\n    return fork()\n\nos.fork = limited\n";
     lab.project.write("site/sitecustomize.py", none_left);
     lab.configure(serde_json::json!({ "env": { "PYTHONPATH": lab.project.root.join("site") } })).await;
