@@ -95,8 +95,10 @@ pub(super) async fn prepare(
     }
     let cluster = project.wanted_cluster(&request)?;
     let purpose = project.purpose_of(request.options.run_disabled || coverage.is_some() || cluster.is_some());
-    // The session that collects for a command's only run makes its reports, too.
+    // The session that collects for a command's only run makes its reports, too. Those of several projects would do that
+    // at the same time, perhaps in the same files.
     let reports = wants_reports
+        && !request.is_part
         && !project.pool.is_resident()
         && purpose == Purpose::Run
         && !request.options.full_reports

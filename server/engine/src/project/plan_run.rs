@@ -42,6 +42,8 @@ pub(crate) struct RunRequest {
     pub reads_events: bool,
     /// Output since this time, from before the run, is its own: when the request came.
     pub prints_since: Instant,
+    /// The run of one project among several, whose sessions collect before the first of them ends.
+    pub is_part: bool,
 }
 
 impl RunRequest {
@@ -66,6 +68,7 @@ impl RunRequest {
             repeat,
             reads_events: false,
             prints_since: Instant::now(),
+            is_part: false,
         }
     }
 

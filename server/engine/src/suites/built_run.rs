@@ -227,6 +227,7 @@ async fn run_suite(run_ids: Arc<RunIds>, project: Arc<Project>, suite: RunHandle
         repeat: false,
         reads_events: false,
         prints_since: Instant::now(),
+        is_part: false,
     };
     let internal = |refusal: Refusal| {
         let message = refusal.to_string();

@@ -325,7 +325,8 @@ impl Work {
 
     async fn plan(&self, leaf: &Leaf, arguments: &PartArguments) -> Result<RunPlan, Refusal> {
         let _turn = self.collecting.acquire().await.map_err(|_| gone())?;
-        prepare(&self.shared, &leaf.project, of_leaf(leaf, &self.request, arguments), &leaf.path).await
+        let request = RunRequest { is_part: true, ..of_leaf(leaf, &self.request, arguments) };
+        prepare(&self.shared, &leaf.project, request, &leaf.path).await
     }
 
     /// Waits until no more parts are to begin.

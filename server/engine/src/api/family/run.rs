@@ -156,6 +156,7 @@ pub(super) fn of_leaf(leaf: &Leaf, request: &RunRequest, part: &PartArguments) -
         repeat: request.repeat,
         reads_events: request.reads_events,
         prints_since: request.prints_since,
+        is_part: request.is_part,
     }
 }
 
