@@ -279,7 +279,7 @@ async def the_test_was_deleted_meanwhile(stage: Stage) -> Answer:
     return await stage.run(ids=[f"{path}::test_x"])
 
 
-@trap("refused")
+@trap("INCOMPLETE")
 async def a_hook_drops_the_test(stage: Stage) -> Answer:
     hook = """
         def pytest_collection_modifyitems(config, items):
