@@ -29,18 +29,21 @@ class LeftOut:
 
         def decide_own(**named: Any) -> Any:
             args, source = decide(**named)
-            return [arg for arg in args if not self._holds(start, str(arg))], source
+            return self._own(start, args), source
 
         early_config._decide_args = decide_own
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_cmdline_main(self, config: Any) -> None:
         start = str(config.invocation_params.dir)
-        config.args[:] = [arg for arg in config.args if not self._holds(start, str(arg))]
+        config.args[:] = self._own(start, config.args)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
         return True if str(collection_path) in self._folders else None
+
+    def _own(self, start: str, args: list[Any]) -> list[Any]:
+        return [arg for arg in args if not self._holds(start, str(arg))]
 
     def _holds(self, start: str, arg: str) -> bool:
         path = Path(os.path.normpath(os.path.join(start, arg.partition("::")[0])))
